@@ -1,0 +1,2 @@
+//! The script-engine program.
+fn main() {}

@@ -1,0 +1,3 @@
+//! Domain types, traits and the engine.
+
+pub mod wire;

@@ -1,0 +1,1 @@
+//! The script languages: how each is checked, prepared and started.

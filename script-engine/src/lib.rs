@@ -1,0 +1,1 @@
+//! The facade that hosts link: re-exports behind features.
