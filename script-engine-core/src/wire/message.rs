@@ -89,6 +89,7 @@ pub struct Start {
 
 /// What the engine says to the agent.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each variant's documentation names its fields")]
 pub enum ToAgent {
     /// First message: after `lease_ms` without one the agent kills everything and exits; beats are
     /// sent every `beat_ms` while a script runs.
@@ -127,6 +128,7 @@ pub enum ToAgent {
 
 /// What the agent says to the engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each variant's documentation names its fields")]
 pub enum FromAgent {
     /// First message. `features` are bits of [`feature`].
     Hello { build: String, arch: String, features: u32, landlock_abi: u32 },
