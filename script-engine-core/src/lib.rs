@@ -1,3 +1,47 @@
 //! Domain types, traits and the engine.
 
+pub mod agent;
+pub mod contract;
+pub mod memory;
+pub mod output;
+pub mod parameters;
+pub mod selector;
 pub mod wire;
+
+mod digest;
+mod enforcement;
+mod engine;
+mod error;
+mod event;
+mod execution;
+mod ids;
+mod job;
+mod limits;
+mod outcome;
+mod request;
+pub mod script;
+mod secret;
+mod settings;
+mod timestamp;
+mod timings;
+
+pub use digest::Digest;
+pub use enforcement::{Capability, Enforced, EnforcementReport, Mechanism, Need, Needs, Restriction, Waiver};
+pub use error::{Error, ErrorKind, Problem, Result, Retry};
+pub use event::EngineEvent;
+pub use execution::{
+    Ending, ExecutionRecord, ExecutionState, NewExecution, OutputRecord, Started, StreamRecord, Transition,
+};
+pub use ids::{
+    Epoch, ExecutionId, Identity, LanguageId, OwnerId, RefName, Revision, ScriptId, ScriptName, TenantId, VersionId,
+};
+pub use job::{Job, JobFile, RelPath, RuntimeSpec};
+pub use limits::{LimitOverrides, Limits};
+pub use outcome::{BrokenLimit, CancelReason, Exit, ExitReport, Fault, Outcome, RetryAdvice, TimeoutCause, Usage};
+pub use request::{ExecutionRequest, OnOutputLimit, Priority, Stdin};
+pub use script::{EntryPoint, NetworkPolicy, ScriptDependency, ScriptDraft, ScriptVersion};
+pub use secret::{Secret, SecretRef, SecretScope};
+pub use selector::Selector;
+pub use settings::Settings;
+pub use timestamp::Timestamp;
+pub use timings::{Stage, Stopwatch, Timings};

@@ -1,0 +1,1 @@
+//! Core side of the agent protocol.

@@ -1,0 +1,136 @@
+//! What the engine asks of a language: how to check, prepare and start its scripts. A language is
+//! data and a few functions that do no I/O; work that needs an interpreter or a compiler is a
+//! [`Step`] that the engine carries out in a sandbox.
+
+use std::fmt;
+
+use bytes::Bytes;
+
+use crate::{EntryPoint, JobFile, LanguageId, Limits, Problem, Result};
+
+/// What a language is, as data.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LanguageInfo {
+    /// Its name.
+    pub id: LanguageId,
+    /// Its name for people.
+    pub title: String,
+    /// File extensions, without the dot.
+    pub extensions: Vec<String>,
+    /// Programs whose `#!` line means this language.
+    pub interpreters: Vec<String>,
+    /// The file name of a script that says none.
+    pub entry_point: EntryPoint,
+    /// The limits of a script that says none.
+    pub limits: Limits,
+    /// The image that backends with images use.
+    pub image: String,
+    /// Environment variables that its programs need.
+    pub env: Vec<(String, String)>,
+}
+
+/// A script's source and where it will be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// Below `/scripts`.
+    pub entry_point: EntryPoint,
+    /// The bytes.
+    pub bytes: Bytes,
+}
+
+/// Something wrong in a source, where the user can find it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// The line, from 1.
+    pub line: u32,
+    /// The column in characters, from 1.
+    pub column: u32,
+    /// What is wrong, in the toolchain's words.
+    pub message: String,
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}, column {}: {}", self.line, self.column, self.message)
+    }
+}
+
+impl Diagnostic {
+    /// The diagnostic as a problem of a request's field `source`.
+    #[must_use]
+    pub fn problem(&self) -> Problem {
+        Problem { field: "source".into(), message: self.to_string() }
+    }
+}
+
+/// What a check found: nothing, if the source is sound.
+pub type Check = Vec<Diagnostic>;
+
+/// What a script's start takes: further files, and the program with its arguments.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Prepared {
+    /// Files below `/scripts`: the source itself or what was made of it.
+    pub files: Vec<JobFile>,
+    /// Program and arguments.
+    pub argv: Vec<String>,
+    /// Environment variables, on top of the language's.
+    pub env: Vec<(String, String)>,
+}
+
+/// What came of a step in a sandbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StepOutput {
+    /// The exit code; `None` if a signal or a limit ended it.
+    pub exit_code: Option<i32>,
+    /// The first 1 MiB of stdout.
+    pub stdout: Bytes,
+    /// The first 1 MiB of stderr.
+    pub stderr: Bytes,
+    /// The files that were asked for, in that order, `None` where one is missing.
+    pub files: Vec<Option<Bytes>>,
+}
+
+/// Work for a sandbox: what to run, what to fetch, and how to read what came of it.
+pub struct Step<T> {
+    /// Files below `/scripts`.
+    pub files: Vec<JobFile>,
+    /// Program and arguments.
+    pub argv: Vec<String>,
+    /// Environment variables, on top of the language's.
+    pub env: Vec<(String, String)>,
+    /// Files to fetch afterwards, absolute paths below `/work` or `/tmp`.
+    pub collect: Vec<String>,
+    /// Reads what came of it. Everything in it is hostile.
+    pub read: Box<dyn FnOnce(StepOutput) -> Result<T> + Send>,
+}
+
+impl<T> fmt::Debug for Step<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Step").field("argv", &self.argv).field("collect", &self.collect).finish_non_exhaustive()
+    }
+}
+
+/// An answer, or the work by which to get it.
+#[derive(Debug)]
+pub enum Work<T> {
+    /// The answer.
+    Done(T),
+    /// The work, in a sandbox of the language's runtime.
+    InSandbox(Step<T>),
+}
+
+/// The toolchain of one script language.
+pub trait Language: fmt::Debug + Send + Sync + 'static {
+    /// What it is.
+    fn info(&self) -> &LanguageInfo;
+
+    /// Looks for syntax errors, before a version is accepted.
+    fn check(&self, source: &Source) -> Result<Work<Check>>;
+
+    /// Makes of a source what a sandbox can start. Equal sources give equal results, so the engine
+    /// keeps them by content.
+    fn prepare(&self, source: &Source) -> Result<Work<Prepared>>;
+
+    /// Names what decides the result of `check` and `prepare` besides the source: versions and flags.
+    fn fingerprint(&self) -> String;
+}

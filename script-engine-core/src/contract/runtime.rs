@@ -1,0 +1,183 @@
+//! What a backend author implements: making machines with a byte stream into each.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::ExecutorInfo;
+use crate::wire::Landlock;
+use crate::{Capability, Digest, EnforcementReport, Limits, OwnerId, Result, RuntimeSpec, Usage};
+
+/// Makes machines and the byte stream into each. Jobs, streams, resets and collection are the
+/// agent's protocol, which core speaks.
+#[async_trait]
+pub trait RuntimeManager: fmt::Debug + Send + Sync + 'static {
+    /// Who it is.
+    fn info(&self) -> ExecutorInfo;
+
+    /// Boots a real sandbox, compares how it finds itself with what was promised, and says what this
+    /// machine can enforce. Fails with `Unsupported` that says what stands in the way.
+    ///
+    /// - [RM-01] Leaves nothing behind.
+    async fn probe(&self) -> Result<Capability>;
+
+    /// Gets a runtime in place and keeps it while the lease lives.
+    ///
+    /// - [RM-02] Two calls for one spec at the same time do the work once.
+    async fn provide(&self, spec: &RuntimeSpec, progress: &dyn Progress) -> Result<RuntimeLease>;
+
+    /// Boots a machine with the agent in it.
+    ///
+    /// - [RM-03] On `Err`, or when the future is dropped, nothing is left behind that `reap` would not find.
+    async fn boot(&self, lease: &RuntimeLease, spec: &BootSpec) -> Result<Booted>;
+
+    /// Lists the owners whose things are on this machine, the manager's own among them.
+    async fn owners(&self) -> Result<Vec<OwnerStatus>>;
+
+    /// Kills and removes all that `owner` left.
+    ///
+    /// - [RM-04] Idempotent, and never touches what another owner has.
+    async fn reap(&self, owner: OwnerId) -> Result<ReapReport>;
+
+    /// Removes runtimes that nobody holds until at most `budget_bytes` are used.
+    async fn collect_garbage(&self, budget_bytes: u64) -> Result<GcReport>;
+
+    /// Lets go of everything held ahead of time. Idempotent.
+    async fn shutdown(&self) -> Result<()>;
+}
+
+/// Hears how far a long preparation is.
+pub trait Progress: Send + Sync {
+    /// `step` is under way; `done` of `total` units are done, where that is known.
+    fn report(&self, step: &str, done: u64, total: Option<u64>);
+}
+
+/// A runtime that is in place for as long as this lives.
+#[derive(Clone, Debug)]
+pub struct RuntimeLease {
+    /// What was asked for.
+    pub spec: RuntimeSpec,
+    /// The runtime's digest, where it has one.
+    pub digest: Option<Digest>,
+    /// Keeps the runtime from being collected.
+    pub hold: Arc<dyn std::any::Any + Send + Sync>,
+}
+
+/// What a machine is to be like.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BootSpec {
+    /// Its limits; scratch sizes are fixed at boot, the rest may be changed by [`Machine::resize`].
+    pub limits: Limits,
+}
+
+/// The byte stream to an agent.
+pub trait Link: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Link for T {}
+
+/// The filters that the agent gives every script: seccomp programs in the order of their
+/// installation, and a landlock domain.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Lists of 8-byte `sock_filter`.
+    pub seccomp: Vec<Vec<u8>>,
+    /// The landlock domain.
+    pub landlock: Landlock,
+}
+
+/// A machine that was booted. The agent's hello is the first thing on the link.
+pub struct Booted {
+    /// The way to the agent.
+    pub link: Box<dyn Link>,
+    /// The machine, out of band.
+    pub machine: Arc<dyn Machine>,
+    /// What holds in it.
+    pub enforcement: EnforcementReport,
+    /// The filters for its scripts.
+    pub filter: Arc<Filter>,
+    /// Whether the agent must watch memory (the sum of its processes and scratch space).
+    pub supervise_memory: bool,
+    /// The folder for scratch files as a script sees it, and the one for its files.
+    pub paths: SandboxPaths,
+}
+
+/// Where things are inside a sandbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SandboxPaths {
+    /// `/scripts`, but for isolations without a file system of their own.
+    pub scripts: String,
+    /// `/work`.
+    pub work: String,
+    /// `/tmp`.
+    pub tmp: String,
+}
+
+impl Default for SandboxPaths {
+    fn default() -> Self {
+        Self { scripts: "/scripts".into(), work: "/work".into(), tmp: "/tmp".into() }
+    }
+}
+
+impl fmt::Debug for Booted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Booted").field("machine", &self.machine).field("enforcement", &self.enforcement).finish()
+    }
+}
+
+/// A machine's own verdict on its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It runs.
+    Alive,
+    /// It is gone.
+    Gone,
+    /// It is gone, or its script is, because memory ran out.
+    OutOfMemory,
+}
+
+/// A booted machine, out of band: never through the agent.
+#[async_trait]
+pub trait Machine: fmt::Debug + Send + Sync + 'static {
+    /// Kills everything in it at once. Idempotent.
+    async fn kill(&self) -> Result<()>;
+
+    /// What its scripts have used since boot, where that can be seen from outside.
+    async fn usage(&self) -> Option<Usage>;
+
+    /// Changes the limits of the booted machine. Scratch sizes are left as they are.
+    async fn resize(&self, limits: &Limits) -> Result<()>;
+
+    /// Says whether it is alive and whether memory ran out since the last `resize`.
+    async fn verdict(&self) -> Verdict;
+
+    /// Removes it.
+    ///
+    /// - [RM-05] After `Ok`, nothing of it is left. Idempotent.
+    async fn destroy(&self) -> Result<()>;
+}
+
+/// An owner that something on this machine belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OwnerStatus {
+    /// The owner.
+    pub owner: OwnerId,
+    /// Whether its engine lives, by proof (a held lock), not by guess.
+    pub alive: bool,
+}
+
+/// What `reap` found and removed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReapReport {
+    /// What was removed, in words.
+    pub removed: Vec<String>,
+}
+
+/// What garbage collection did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct GcReport {
+    /// Runtimes that were removed.
+    pub removed: u64,
+    /// Bytes that were freed.
+    pub freed_bytes: u64,
+}

@@ -1,0 +1,53 @@
+//! A booted sandbox with the agent in it. Core has the one implementation over any link; fakes
+//! may implement it directly.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use super::{RunEvent, ScriptControl};
+use crate::{EnforcementReport, Job, JobFile, Result};
+
+/// How a script would find itself: facts by name, as the agent's probe child saw them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Posture(pub BTreeMap<String, String>);
+
+/// One booted sandbox. Runs one job at a time.
+#[async_trait]
+pub trait Sandbox: fmt::Debug + Send + 'static {
+    /// What holds in it.
+    fn enforcement(&self) -> &EnforcementReport;
+
+    /// Places files below `/scripts`.
+    ///
+    /// - [SB-01] A file that is there already is an error: nothing is overwritten.
+    async fn put(&mut self, files: &[JobFile]) -> Result<()>;
+
+    /// Starts the job's program; its files were put before.
+    ///
+    /// - [SB-02] `Ok` means the program was executed; a program that is missing is an error.
+    async fn start(&mut self, job: &Job) -> Result<Arc<dyn ScriptControl>>;
+
+    /// Waits for the next event of the started job. Cancel-safe. See [`RunningScript`](super::RunningScript).
+    async fn next(&mut self) -> RunEvent;
+
+    /// Fetches a plain file. See [`RunningScript::collect`](super::RunningScript::collect).
+    async fn collect(&mut self, path: &str, max_bytes: u64) -> Result<Option<Bytes>>;
+
+    /// Wipes all that scripts could write and verifies it.
+    ///
+    /// - [SB-03] After `Ok`, the next script finds nothing of the last one: files, shared memory,
+    ///   message queues, processes.
+    async fn reset(&mut self) -> Result<()>;
+
+    /// Asks how a script would find itself.
+    async fn posture(&mut self) -> Result<Posture>;
+
+    /// Removes the sandbox.
+    ///
+    /// - [SB-04] After `Ok`, nothing of it is left.
+    async fn destroy(self: Box<Self>) -> Result<()>;
+}

@@ -1,0 +1,31 @@
+//! What can be told about executions while it happens.
+
+use crate::{ErrorKind, ExecutionId, ExecutionState, TenantId, Timestamp};
+
+/// Something that happened. The truth is in the execution store; events may get lost.
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EngineEvent {
+    /// An execution went into a state. The first one is QUEUED.
+    State {
+        /// The execution.
+        execution: ExecutionId,
+        /// Whose it is.
+        tenant: TenantId,
+        /// The state it is in now.
+        state: ExecutionState,
+        /// The outcome's class, once it is over.
+        outcome: Option<&'static str>,
+        /// When.
+        at: Timestamp,
+    },
+    /// Something of the engine's own went wrong and was dealt with.
+    Trouble {
+        /// What kind.
+        kind: ErrorKind,
+        /// What happened, without secrets.
+        message: String,
+        /// When.
+        at: Timestamp,
+    },
+}

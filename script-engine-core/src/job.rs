@@ -1,0 +1,87 @@
+//! What a sandbox gets: files, program, environment, limits. It knows nothing of scripts or tenants.
+
+use std::fmt;
+
+use bytes::Bytes;
+
+use crate::{Error, Limits, Result};
+
+/// A path below `/scripts` or `/work`: relative, plain components, no links followed.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RelPath(Box<str>);
+
+impl RelPath {
+    /// Checks and wraps a path: no `..`, not absolute, no empty component, no NUL.
+    pub fn parse(text: &str) -> Result<Self> {
+        let plain = |part: &str| !matches!(part, "" | "." | "..") && !part.contains('\0') && part.len() <= 255;
+        if text.len() <= 4000 && text.split('/').all(plain) {
+            Ok(Self(text.into()))
+        } else {
+            Err(Error::invalid("path", format!("{text:?} is not a plain relative path")))
+        }
+    }
+
+    /// The path as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for RelPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", &*self.0)
+    }
+}
+
+/// One file of a job, read-only below `/scripts`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobFile {
+    /// Where it goes below `/scripts`.
+    pub path: RelPath,
+    /// Its content.
+    pub content: Bytes,
+    /// Whether it may be executed.
+    pub executable: bool,
+}
+
+/// What to run in a sandbox.
+#[derive(Clone)]
+pub struct Job {
+    /// The runtime to run it in.
+    pub runtime: RuntimeSpec,
+    /// Files below `/scripts`.
+    pub files: Vec<JobFile>,
+    /// Program and arguments.
+    pub argv: Vec<String>,
+    /// The whole environment. Holds secrets: never shown.
+    pub env: Vec<(String, Vec<u8>)>,
+    /// Whether stdin will be written to; else it is empty.
+    pub stdin: bool,
+    /// What it may use.
+    pub limits: Limits,
+}
+
+// The environment holds secrets, and files hold what users wrote.
+impl fmt::Debug for Job {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.env.iter().map(|(name, _)| name.as_str()).collect();
+        f.debug_struct("Job")
+            .field("runtime", &self.runtime)
+            .field("files", &self.files.iter().map(|it| it.path.as_str()).collect::<Vec<_>>())
+            .field("argv", &self.argv)
+            .field("env", &names)
+            .field("stdin", &self.stdin)
+            .field("limits", &self.limits)
+            .finish()
+    }
+}
+
+/// Names an environment to run in: a language's toolchain and a locked dependency set.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct RuntimeSpec {
+    /// The language's name.
+    pub language: String,
+    /// The image that backends with images use.
+    pub image: String,
+}

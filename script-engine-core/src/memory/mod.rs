@@ -1,0 +1,1 @@
+//! Reference implementations of the traits, in memory.

@@ -1,0 +1,5 @@
+//! What scripts print: cursors, items and the pipeline.
+
+mod item;
+
+pub use item::{OutputCursor, OutputItem, StreamCount, StreamCounts};
