@@ -1,0 +1,1 @@
+//! The system calls and files that scripts may use.
