@@ -1,10 +1,11 @@
 //! Domain types, traits and the engine.
 
-pub mod agent;
+pub mod executor;
 pub mod contract;
 pub mod memory;
 pub mod output;
 pub mod parameters;
+pub mod sandbox;
 pub mod selector;
 pub mod wire;
 

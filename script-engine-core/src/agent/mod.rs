@@ -1,1 +1,0 @@
-//! Core side of the agent protocol.
