@@ -19,6 +19,7 @@ mod ids;
 mod job;
 mod limits;
 mod outcome;
+mod registry;
 mod request;
 pub mod script;
 mod secret;
@@ -39,6 +40,7 @@ pub use ids::{
 pub use job::{Job, JobFile, RelPath, RuntimeSpec};
 pub use limits::{LimitOverrides, Limits};
 pub use outcome::{BrokenLimit, CancelReason, Exit, ExitReport, Fault, Outcome, RetryAdvice, TimeoutCause, Usage};
+pub use registry::StoreRegistry;
 pub use request::{ExecutionRequest, OnOutputLimit, Priority, Stdin};
 pub use script::{EntryPoint, NetworkPolicy, ScriptDependency, ScriptDraft, ScriptVersion};
 pub use secret::{Secret, SecretRef, SecretScope};
