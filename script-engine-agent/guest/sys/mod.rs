@@ -8,6 +8,7 @@
 pub mod file;
 pub mod identity;
 pub mod mount;
+pub mod namespace;
 pub mod number;
 pub mod poll;
 pub mod process;
