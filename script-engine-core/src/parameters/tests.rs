@@ -1,3 +1,5 @@
+//! Tables and properties of binding, coercion, schemas and delivery.
+
 use proptest::prelude::*;
 use serde_json::json;
 
