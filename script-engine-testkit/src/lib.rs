@@ -1,1 +1,3 @@
 //! Conformance suites for backends, stores and collectors.
+
+pub mod fake;

@@ -1,0 +1,275 @@
+//! The fake executor: chooses a list of actions for a job and starts it.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use script_engine_core::contract::{
+    Clock, ExecutorInfo, Isolation, OwnerStatus, ReapReport, ScriptControl, ScriptExecutor, Spawned,
+};
+use script_engine_core::memory::SystemClock;
+use script_engine_core::{
+    Capability, Error, ErrorKind, Job, Mechanism, OwnerId, Result, RuntimeSpec, Stage, Stopwatch,
+};
+use tokio::time::Instant;
+
+use super::action::Action;
+use super::host::FakeHost;
+use super::script::{FakeScript, OnAsk};
+use super::stdin::Pressure;
+
+/// Jobs that are remembered for [`FakeExecutor::jobs`].
+const REMEMBERED: usize = 10_000;
+
+type Matcher = Box<dyn Fn(&Job) -> bool + Send + Sync>;
+
+/// A [`ScriptExecutor`] whose scripts are lists of actions. A job that none is given for is refused.
+pub struct FakeExecutor {
+    name: String,
+    host: FakeHost,
+    owner: OwnerId,
+    capability: Capability,
+    heartbeat: Duration,
+    clock: Arc<dyn Clock>,
+    scripts: Vec<(Matcher, Vec<Action>)>,
+    jobs: Mutex<VecDeque<Arc<Job>>>,
+}
+
+impl FakeExecutor {
+    /// Makes a fake on a machine of its own that claims to enforce everything and beats every two
+    /// seconds.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::on(FakeHost::new(), OwnerId::from_bits(1))
+    }
+
+    /// Makes a fake on `host` for `owner`.
+    #[must_use]
+    pub fn on(host: FakeHost, owner: OwnerId) -> Self {
+        host.enter(owner);
+        Self {
+            name: "fake".into(),
+            host,
+            owner,
+            capability: Capability::all(Mechanism::Kernel),
+            heartbeat: Duration::from_secs(2),
+            clock: Arc::new(SystemClock),
+            scripts: Vec::new(),
+            jobs: Mutex::default(),
+        }
+    }
+
+    /// Does `actions` for each job that `matcher` accepts; the first one that accepts it is taken.
+    #[must_use]
+    pub fn with_script(mut self, matcher: impl Fn(&Job) -> bool + Send + Sync + 'static, actions: Vec<Action>) -> Self {
+        self.scripts.push((Box::new(matcher), actions));
+        self
+    }
+
+    /// Does `actions` for each job one of whose files holds `text`, which is how tests name scripts.
+    #[must_use]
+    pub fn with_source(self, text: &str, actions: Vec<Action>) -> Self {
+        let text = text.as_bytes().to_vec();
+        // An empty window panics.
+        let holds = move |content: &[u8]| text.is_empty() || content.windows(text.len()).any(|it| it == text);
+        self.with_script(move |job| job.files.iter().any(|it| holds(&it.content)), actions)
+    }
+
+    /// Sets the name.
+    #[must_use]
+    pub fn with_name(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// Sets what it claims to enforce.
+    #[must_use]
+    pub fn with_capability(mut self, capability: Capability) -> Self {
+        self.capability = capability;
+        self
+    }
+
+    /// Sets how often a script gives a sign of life.
+    #[must_use]
+    pub fn with_heartbeat(mut self, heartbeat: Duration) -> Self {
+        self.heartbeat = heartbeat;
+        self
+    }
+
+    /// Sets the clock that stamps output.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// The machine it is on.
+    #[must_use]
+    pub fn host(&self) -> &FakeHost {
+        &self.host
+    }
+
+    /// Whose its sandboxes are.
+    #[must_use]
+    pub fn owner(&self) -> OwnerId {
+        self.owner
+    }
+
+    /// The jobs that it was given, first to last, those that failed too; the last 10000 at most.
+    #[must_use]
+    pub fn jobs(&self) -> Vec<Arc<Job>> {
+        self.remembered().iter().cloned().collect()
+    }
+
+    fn remembered(&self) -> MutexGuard<'_, VecDeque<Arc<Job>>> {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn actions(&self, job: &Job) -> Result<VecDeque<Action>> {
+        let found = self.scripts.iter().find(|(matches, _)| matches(job)).map(|(_, actions)| actions.iter().cloned());
+        found.map(Iterator::collect).ok_or_else(|| {
+            Error::new(
+                ErrorKind::InvalidRequest,
+                "the fake was given no script for this job; add one with `with_script`",
+            )
+            .with_context("argv", job.argv.join(" "))
+        })
+    }
+}
+
+impl Default for FakeExecutor {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for FakeExecutor {
+    fn drop(&mut self) {
+        self.host.leave(self.owner);
+    }
+}
+
+impl fmt::Debug for FakeExecutor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FakeExecutor").field("name", &self.name).field("owner", &self.owner).finish_non_exhaustive()
+    }
+}
+
+/// Real executors get jobs from an engine that has checked them; the fake checks the engine.
+fn refuse_malformed(job: &Job) -> Result<()> {
+    let mut paths: Vec<&str> = job.files.iter().map(|it| it.path.as_str()).collect();
+    paths.sort_unstable();
+    if job.argv.is_empty() {
+        return Err(Error::invalid("argv", "is empty; give a program"));
+    }
+    if let Some(twice) = paths.windows(2).find(|it| it[0] == it[1]) {
+        return Err(Error::invalid("files", format!("has `{}` twice", twice[0])));
+    }
+    let mut names: Vec<&str> = job.env.iter().map(|(name, _)| name.as_str()).collect();
+    names.sort_unstable();
+    if let Some(twice) = names.windows(2).find(|it| it[0] == it[1]) {
+        return Err(Error::invalid("env", format!("has `{}` twice", twice[0])));
+    }
+    Ok(())
+}
+
+/// A sandbox that is removed unless its start succeeds, dropped futures included.
+struct Booting<'a> {
+    host: &'a FakeHost,
+    sandbox: Option<u64>,
+}
+
+impl Drop for Booting<'_> {
+    fn drop(&mut self) {
+        if let Some(sandbox) = self.sandbox {
+            self.host.remove(sandbox);
+        }
+    }
+}
+
+#[async_trait]
+impl ScriptExecutor for FakeExecutor {
+    fn info(&self) -> ExecutorInfo {
+        ExecutorInfo { name: self.name.clone(), isolation: Isolation::None }
+    }
+
+    fn capability(&self) -> Capability {
+        self.capability.clone()
+    }
+
+    async fn spawn(&self, job: Job, stopwatch: &mut Stopwatch) -> Result<Spawned> {
+        let job = Arc::new(job);
+        {
+            let mut jobs = self.remembered();
+            jobs.push_back(Arc::clone(&job));
+            if jobs.len() > REMEMBERED {
+                jobs.pop_front();
+            }
+        }
+        stopwatch.enter(Stage::Provision);
+        tokio::task::yield_now().await;
+        refuse_malformed(&job)?;
+        let mut actions = self.actions(&job)?;
+        stopwatch.enter(Stage::Acquire);
+        let pressure = Arc::new(Pressure::new(job.stdin));
+        let id = self.host.add(self.owner, Arc::clone(&pressure) as Arc<_>);
+        let mut booting = Booting { host: &self.host, sandbox: Some(id) };
+        tokio::task::yield_now().await;
+        stopwatch.enter(Stage::Start);
+        loop {
+            match actions.front() {
+                Some(Action::SlowSpawn(time)) => tokio::time::sleep(*time).await,
+                Some(Action::FailSpawn(kind, message)) => return Err(Error::new(*kind, message.clone())),
+                _ => break,
+            }
+            actions.pop_front();
+        }
+        tokio::task::yield_now().await;
+        booting.sandbox = None;
+        self.host.start(id, job.argv.join(" "));
+        let script = FakeScript {
+            host: self.host.clone(),
+            sandbox: id,
+            job,
+            clock: Arc::clone(&self.clock),
+            pressure: Arc::clone(&pressure),
+            actions,
+            heartbeat: self.heartbeat,
+            next_beat: Some(Instant::now() + self.heartbeat),
+            on_ask: OnAsk::Die,
+            until: None,
+            pieces: 0,
+            printed: 0,
+            left: BTreeMap::new(),
+            end: None,
+        };
+        Ok(Spawned {
+            script: Box::new(script),
+            control: pressure as Arc<dyn ScriptControl>,
+            enforcement: self.capability.report(),
+            runtime: None,
+        })
+    }
+
+    async fn preload(&self, _runtime: &RuntimeSpec) -> Result<()> {
+        tokio::task::yield_now().await;
+        Ok(())
+    }
+
+    async fn owners(&self) -> Result<Vec<OwnerStatus>> {
+        tokio::task::yield_now().await;
+        Ok(self.host.owners())
+    }
+
+    async fn reap(&self, owner: OwnerId) -> Result<ReapReport> {
+        tokio::task::yield_now().await;
+        Ok(ReapReport { removed: self.host.reap(owner) })
+    }
+
+    async fn shutdown(&self) -> Result<()> {
+        tokio::task::yield_now().await;
+        Ok(())
+    }
+}
