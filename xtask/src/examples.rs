@@ -11,6 +11,9 @@ const LIMIT: Duration = Duration::from_secs(120);
 /// Builds all examples, then runs one after the other; an example must exit 0 and print something.
 pub(crate) fn run_all() -> Outcome {
     let examples: Vec<_> = Metadata::load()?.targets().into_iter().filter(|target| target.kind == "example").collect();
+    if examples.is_empty() {
+        return Err("the workspace has no examples".into());
+    }
     run(cargo().args(["build", "--workspace", "--examples"]))?;
     let mut failed = Vec::new();
     for example in &examples {

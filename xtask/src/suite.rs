@@ -18,7 +18,9 @@ pub(crate) fn test(arguments: &[&str]) -> Outcome {
         return run(again.env("CARGO_TARGET_DIR", open).arg("test").args(arguments));
     }
     if !arguments.is_empty() {
-        return run(cargo().args(["test", "--workspace"]).args(arguments));
+        let one = arguments.iter().any(|argument| argument.starts_with("-p") || argument.starts_with("--package"));
+        let which: &[&str] = if one { &[] } else { &["--workspace"] };
+        return run(cargo().arg("test").args(which).args(arguments));
     }
     let mut failed = Vec::new();
     for Part { name, run } in PARTS {
