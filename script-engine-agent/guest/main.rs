@@ -7,11 +7,22 @@
 #![allow(unreachable_pub, reason = "files are shared with the host side, where their items are public")]
 
 mod boot;
+mod files;
+mod kill;
 #[allow(dead_code, reason = "the host's half of the codec is not used here")]
 mod plan;
+mod posture;
+mod reset;
+mod script;
 mod serve;
 mod sys;
-#[allow(dead_code, reason = "the engine's half of the codec is not used here")]
+mod usage;
+#[allow(
+    dead_code,
+    unused_imports,
+    unfulfilled_lint_expectations,
+    reason = "the engine's half of the codec is not used here"
+)]
 mod wire;
 
 /// Names the sources that this binary was made from; the host side has the same text.

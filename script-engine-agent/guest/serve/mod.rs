@@ -1,14 +1,11 @@
-//! Serving the engine: the settings, and the loop that waits for the link, the script's streams,
-//! children and deadlines. It never waits for anything else, so the lease always holds.
+//! Serving the engine: the settings. The loop is [`agent`], one script's way [`job`].
 
-mod link;
+mod agent;
+mod job;
+pub mod link;
 
-use std::os::fd::AsRawFd as _;
-
-use crate::sys::{self, Errno};
-use crate::wire::{FromAgent, ToAgent, feature};
-
-use link::Link;
+use crate::sys;
+use agent::Agent;
 
 /// How what a script starts is kept together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,19 +70,11 @@ impl Config {
 /// Serves until the link ends, the lease expires, SIGTERM comes or the engine says so. Everything
 /// that was started is gone when it returns. Gives the exit code.
 pub fn serve(config: Config) -> i32 {
-    let mut link = match Link::new(config.link_in, config.link_out) {
-        Ok(link) => link,
-        Err(error) => return crate::complain(&format!("link: {error}")),
-    };
-    link.send(
-        0,
-        &FromAgent::Hello {
-            build: crate::BUILD.to_owned(),
-            arch: std::env::consts::ARCH.to_owned(),
-            features: 0,
-            landlock_abi: 0,
-        },
-    );
-    let _ = link.flush();
-    0
+    match Agent::new(config) {
+        Ok(mut agent) => {
+            let end = agent.run();
+            agent.finish(end)
+        }
+        Err(error) => crate::complain(&format!("cannot serve: {error}")),
+    }
 }

@@ -1,6 +1,6 @@
 //! Files, folders and pipes by descriptor.
 
-use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd as _, OwnedFd};
 
 use super::{Errno, Result, c_string, call, number, retry, word};
 
@@ -87,7 +87,7 @@ pub fn pipe() -> Result<(OwnedFd, OwnedFd)> {
 }
 
 /// Makes a pipe hold more than the default 64 KiB, where the kernel allows it.
-pub fn widen_pipe(fd: BorrowedFd<'_>, bytes: usize) {
+pub fn widen_pipe(fd: &OwnedFd, bytes: usize) {
     // SAFETY: no pointers. A narrower pipe is slower, not wrong.
     let _ = unsafe { call(number::FCNTL, [word(fd.as_raw_fd()), F_SETPIPE_SZ, bytes, 0, 0, 0]) };
 }
@@ -136,6 +136,15 @@ pub fn close_from(first: i32) {
 pub fn close(fd: i32) {
     // SAFETY: no pointers. An error leaves nothing to be done.
     let _ = unsafe { call(number::CLOSE, [word(fd), 0, 0, 0, 0, 0]) };
+}
+
+/// Bytes that wait in a pipe.
+pub fn waiting(pipe: i32) -> Result<usize> {
+    const FIONREAD: usize = 0x541b;
+    let mut count = 0_i32;
+    // SAFETY: the number outlives the call.
+    unsafe { call(number::IOCTL, [word(pipe), FIONREAD, (&raw mut count) as usize, 0, 0, 0]) }?;
+    Ok(count.max(0) as usize)
 }
 
 /// Makes a folder relative to `folder`.
@@ -189,13 +198,11 @@ pub fn set_umask(mask: u32) {
 
 /// Whether a descriptor is a socket.
 pub fn is_socket(fd: i32) -> bool {
-    // SAFETY: the caller has it open for as long as this takes; it is not closed here.
-    let fd = unsafe { BorrowedFd::borrow_raw(fd) };
     matches!(kind_of(fd), Ok((Kind::Socket, _, _)))
 }
 
 /// What an open file is, how long it is, and its mode bits.
-pub fn kind_of(fd: BorrowedFd<'_>) -> Result<(Kind, u64, u32)> {
+pub fn kind_of(fd: impl AsRawFd) -> Result<(Kind, u64, u32)> {
     // `struct stat` is at most 144 bytes; its fields of interest lie at other places on each.
     #[cfg(target_arch = "x86_64")]
     const AT: (usize, usize) = (24, 48);
@@ -217,7 +224,7 @@ pub fn kind_of(fd: BorrowedFd<'_>) -> Result<(Kind, u64, u32)> {
 
 /// The names in an open folder, a batch at a time: an empty batch is the end. A file system may
 /// leave out what was added since the folder was opened.
-pub fn names(folder: BorrowedFd<'_>) -> Result<Vec<Vec<u8>>> {
+pub fn names(folder: &OwnedFd) -> Result<Vec<Vec<u8>>> {
     const HEAD: usize = 19;
     let mut buffer = [0_u64; 4096];
     // SAFETY: the buffer outlives the call and has the length that is told.
@@ -242,7 +249,7 @@ pub fn names(folder: BorrowedFd<'_>) -> Result<Vec<Vec<u8>>> {
 }
 
 /// Goes back to the start of an open folder.
-pub fn rewind(fd: BorrowedFd<'_>) -> Result<()> {
+pub fn rewind(fd: &OwnedFd) -> Result<()> {
     // SAFETY: no pointers.
     unsafe { call(number::LSEEK, [word(fd.as_raw_fd()), 0, 0, 0, 0, 0]) }.map(drop)
 }
@@ -252,16 +259,54 @@ pub fn rewind(fd: BorrowedFd<'_>) -> Result<()> {
 pub struct FileSystem {
     /// The magic number of its kind.
     pub kind: i64,
+    /// Tells file systems apart.
+    pub id: u64,
     /// Bytes in use.
     pub used: u64,
+}
+
+impl FileSystem {
+    const TMPFS: i64 = 0x0102_1994;
+    const MQUEUE: i64 = 0x1980_0202;
+
+    /// Whether its files live in memory.
+    pub fn is_memory(&self) -> bool {
+        self.kind == Self::TMPFS
+    }
+
+    /// Whether its files are message queues.
+    pub fn is_queues(&self) -> bool {
+        self.kind == Self::MQUEUE
+    }
 }
 
 /// Asks about the file system that holds `path`.
 pub fn file_system(path: &[u8]) -> Result<FileSystem> {
     let path = c_string(path)?;
-    // `struct statfs`: kind, block size, blocks, free blocks, ...
+    // `struct statfs`: kind, block size, blocks, free blocks, available, files, free files, id, ...
     let mut it = [0_u64; 15];
     // SAFETY: the path and the buffer outlive the call; the buffer is as long as the structure.
     unsafe { call(number::STATFS, [path.as_ptr() as usize, it.as_mut_ptr() as usize, 0, 0, 0, 0]) }?;
-    Ok(FileSystem { kind: it[0].cast_signed(), used: it[2].saturating_sub(it[3]).saturating_mul(it[1]) })
+    Ok(FileSystem { kind: it[0].cast_signed(), id: it[7], used: it[2].saturating_sub(it[3]).saturating_mul(it[1]) })
+}
+
+/// Takes off every extended attribute (access lists among them) that the caller may take off.
+pub fn clear_attributes(fd: &OwnedFd) -> Result<()> {
+    let mut names = vec![0_u8; 65536];
+    // SAFETY: the buffer outlives the call and has the length that is told.
+    let length =
+        unsafe { call(number::FLISTXATTR, [word(fd.as_raw_fd()), names.as_mut_ptr() as usize, names.len(), 0, 0, 0]) };
+    let length = match length {
+        Ok(length) => length,
+        Err(Errno::EOPNOTSUPP) => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    // Security labels are the system's.
+    let own = |it: &&[u8]| it.starts_with(b"user.") || it.starts_with(b"system.posix_acl");
+    for name in names.get(..length).unwrap_or_default().split(|it| *it == 0).filter(own) {
+        let name = c_string(name)?;
+        // SAFETY: the name outlives the call.
+        unsafe { call(number::FREMOVEXATTR, [word(fd.as_raw_fd()), name.as_ptr() as usize, 0, 0, 0, 0]) }?;
+    }
+    Ok(())
 }

@@ -4,9 +4,12 @@
 //! Calls are made by number with the kernel's own structures, so that the same source serves every
 //! C library that it may be linked to. libc's `syscall` is all that is taken from it.
 #![allow(unsafe_code, reason = "system calls")]
+#![allow(dead_code, reason = "what the posture needs comes next")]
 
 pub mod file;
 pub mod identity;
+pub mod ipc;
+pub mod landlock;
 pub mod mount;
 pub mod namespace;
 pub mod number;
@@ -29,11 +32,14 @@ pub struct Errno(pub i32);
 impl Errno {
     pub const EPERM: Self = Self(1);
     pub const ENOENT: Self = Self(2);
+    pub const ESRCH: Self = Self(3);
     pub const EINTR: Self = Self(4);
     pub const EIO: Self = Self(5);
     pub const EBADF: Self = Self(9);
     pub const ECHILD: Self = Self(10);
     pub const EAGAIN: Self = Self(11);
+    pub const ENXIO: Self = Self(6);
+    pub const E2BIG: Self = Self(7);
     pub const EACCES: Self = Self(13);
     pub const EBUSY: Self = Self(16);
     pub const EEXIST: Self = Self(17);
@@ -41,6 +47,8 @@ impl Errno {
     pub const EISDIR: Self = Self(21);
     pub const EINVAL: Self = Self(22);
     pub const EPIPE: Self = Self(32);
+    pub const EPROTO: Self = Self(71);
+    pub const EOPNOTSUPP: Self = Self(95);
     pub const ENOSYS: Self = Self(38);
     pub const ENOTEMPTY: Self = Self(39);
     pub const ELOOP: Self = Self(40);

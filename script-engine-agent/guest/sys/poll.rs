@@ -17,6 +17,13 @@ pub struct Entry {
     pub revents: i16,
 }
 
+impl Entry {
+    /// Waits for `events` (and always for hang-up and errors) on `fd`.
+    pub fn new(fd: i32, events: i16) -> Self {
+        Self { fd, events, revents: 0 }
+    }
+}
+
 /// Waits until an entry is ready or `timeout_ms` have passed; a signal ends the wait early.
 pub fn poll(entries: &mut [Entry], timeout_ms: u64) -> Result<()> {
     let timeout = [i64::try_from(timeout_ms / 1000).unwrap_or(i64::MAX), ((timeout_ms % 1000) * 1_000_000) as i64];

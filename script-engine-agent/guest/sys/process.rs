@@ -175,7 +175,7 @@ pub fn limit_of(resource: i32) -> Result<u64> {
 pub fn install_filter(program: &[u8]) -> Result<()> {
     const SET_MODE_FILTER: usize = 1;
     let count = u16::try_from(program.len() / 8).map_err(|_| Errno::EINVAL)?;
-    if count == 0 || program.len() % 8 != 0 {
+    if count == 0 || !program.len().is_multiple_of(8) {
         return Err(Errno::EINVAL);
     }
     // Copied to words: the kernel reads 8-byte records.

@@ -65,3 +65,19 @@ pub fn send(pid: i32, signal: i32) -> Result<()> {
     // SAFETY: no pointers.
     unsafe { call(number::KILL, [word(pid), word(signal), 0, 0, 0, 0]) }.map(drop)
 }
+
+/// Sends a signal to every process that the caller may reach, itself apart. What is stopped is
+/// woken, so that it can act on being asked to end.
+pub fn send_to_all(signal: i32) -> Result<()> {
+    let outcome = send(-1, signal);
+    if asks_to_end(signal) {
+        let _ = send(-1, SIGCONT);
+    }
+    // Nobody is there.
+    if outcome == Err(Errno::ESRCH) { Ok(()) } else { outcome }
+}
+
+/// Whether a signal asks a program to end, which it can only do while it is not stopped.
+pub fn asks_to_end(signal: i32) -> bool {
+    matches!(signal, SIGTERM | SIGINT | SIGHUP)
+}

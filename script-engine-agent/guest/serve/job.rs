@@ -1,0 +1,444 @@
+//! One script under way: from its start to the moment when nothing of it is left and everything it
+//! printed is passed on.
+
+use std::os::fd::{AsRawFd as _, OwnedFd};
+
+use super::link::Link;
+use super::{Config, Containment};
+use crate::kill;
+use crate::script::child::{Failure, MAX_REPORT};
+use crate::script::start::{Launched, Stub};
+use crate::script::streams::{Input, Output, Sink};
+use crate::script::stub::Report;
+use crate::sys::poll::{Entry, IN};
+use crate::sys::process::Ended;
+use crate::sys::{Errno, file, process, signal, time};
+use crate::usage::{self, Group, Sample};
+use crate::wire::{FromAgent, Start, Stream};
+
+/// How often killing is tried again until nothing is left.
+const KILL_AGAIN_MS: u64 = 20;
+/// How long a stub has to kill what it holds before it is killed itself, which has the same effect
+/// but does not tell how many there were.
+const STUB_MS: u64 = 500;
+/// How often a script's use of what no cgroup bounds is looked at.
+const WATCH_MS: u64 = 20;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Not executed yet.
+    Starting,
+    Running,
+    /// The script itself has ended; others may still hold its output, until this time.
+    Leaking {
+        until: u64,
+    },
+    /// Everything is being killed, since and again at these times.
+    Killing {
+        since: u64,
+        again: u64,
+    },
+    /// Nothing is left but bytes.
+    Draining,
+}
+
+/// What the job was started for.
+#[derive(Debug)]
+pub enum Purpose {
+    Script,
+    /// The output is facts for a `PostureReport`.
+    Posture(Vec<u8>),
+}
+
+/// A job under way.
+#[derive(Debug)]
+pub struct Job {
+    pub execution: u32,
+    purpose: Purpose,
+    phase: Phase,
+    pid: i32,
+    stub: Option<Stub>,
+    report: Option<OwnedFd>,
+    reported: Vec<u8>,
+    stdin: Input,
+    outputs: [Output; 2],
+    /// How the script itself ended.
+    ended: Option<Ended>,
+    /// All that was reaped, added up.
+    used: Ended,
+    /// Whether no process of it is left.
+    gone: bool,
+    leaked: u32,
+    /// Whether what is reaped was left over by the script.
+    counts_leaks: bool,
+    abandoned: bool,
+    limits: Limits,
+    peak: u64,
+    out_of_memory: bool,
+    too_many_processes: bool,
+    killed_by_us: bool,
+    group: Option<Group>,
+    next_watch: u64,
+    next_beat: u64,
+    last: Sample,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    leak_ms: u64,
+    memory: u64,
+    processes: u32,
+}
+
+/// Where a job looks things up.
+pub struct Surroundings<'a> {
+    pub config: &'a Config,
+    pub link: &'a mut Link,
+    pub beat_ms: u64,
+}
+
+impl Job {
+    pub fn new(execution: u32, launched: Launched, start: &Start, purpose: Purpose, beat_ms: u64) -> Self {
+        let now = time::monotonic_ms();
+        let window = if matches!(purpose, Purpose::Script) { start.window } else { u32::MAX };
+        Self {
+            execution,
+            purpose,
+            phase: Phase::Starting,
+            pid: launched.pid,
+            stub: launched.stub,
+            report: Some(launched.report),
+            reported: Vec::new(),
+            stdin: Input::new(launched.stdin),
+            outputs: [
+                Output::new(Stream::Stdout, launched.stdout, window),
+                Output::new(Stream::Stderr, launched.stderr, window),
+            ],
+            ended: None,
+            used: Ended::default(),
+            gone: false,
+            leaked: 0,
+            counts_leaks: false,
+            abandoned: false,
+            limits: Limits {
+                leak_ms: u64::from(start.leak_ms),
+                memory: start.supervised_memory,
+                processes: start.supervised_processes,
+            },
+            peak: 0,
+            out_of_memory: false,
+            too_many_processes: false,
+            killed_by_us: false,
+            group: if process::id() == 1 { Group::read() } else { None },
+            next_watch: now,
+            next_beat: now + beat_ms,
+            last: Sample::default(),
+        }
+    }
+
+    /// Appends what to wait for.
+    pub fn entries(&self, full: bool, entries: &mut Vec<Entry>) {
+        entries.extend(self.report.iter().map(|it| Entry::new(it.as_raw_fd(), IN)));
+        entries.extend(self.stub.iter().map(|it| Entry::new(it.reports.as_raw_fd(), IN)));
+        entries.extend(self.stdin.entry());
+        let full = full && matches!(self.purpose, Purpose::Script);
+        entries.extend(self.outputs.iter().filter_map(|it| it.entry(full)));
+    }
+
+    /// When to look again though nothing is ready.
+    pub fn deadline(&self) -> u64 {
+        let phase = match self.phase {
+            Phase::Starting | Phase::Running | Phase::Draining => u64::MAX,
+            Phase::Leaking { until } => until,
+            Phase::Killing { again, .. } => again,
+        };
+        let watch = if self.is_watched() { self.next_watch } else { u64::MAX };
+        let beat = if self.is_alive() { self.next_beat } else { u64::MAX };
+        phase.min(watch).min(beat)
+    }
+
+    /// Takes in what is ready.
+    pub fn ready(&mut self, entry: Entry, around: &mut Surroundings<'_>) -> Result<(), Errno> {
+        let is = |fd: Option<&OwnedFd>| fd.is_some_and(|it| it.as_raw_fd() == entry.fd);
+        if is(self.report.as_ref()) {
+            self.read_report()?;
+        } else if is(self.stub.as_ref().map(|it| &it.reports)) {
+            self.read_stub();
+        } else if self.stdin.entry().is_some_and(|it| it.fd == entry.fd) {
+            self.stdin.pump(around.link, self.execution);
+        } else if let Some(output) = self.outputs.iter_mut().find(|it| it.has(entry.fd)) {
+            let mut sink = match &mut self.purpose {
+                Purpose::Script => Sink::Link(around.link, self.execution),
+                Purpose::Posture(buffer) => Sink::Buffer(buffer),
+            };
+            // Before the program is executed nothing is printed.
+            output.pump(entry.revents, &mut sink)?;
+        }
+        Ok(())
+    }
+
+    /// Hears of a child of the agent that has ended.
+    pub fn reaped(&mut self, child: Ended) {
+        self.used.user_us += child.user_us;
+        self.used.system_us += child.system_us;
+        self.used.peak_memory = self.used.peak_memory.max(child.peak_memory);
+        if child.pid != self.pid {
+            self.leaked += u32::from(self.counts_leaks);
+            return;
+        }
+        if self.stub.is_some() {
+            self.read_stub();
+            self.gone = true;
+        }
+        // A stub that was killed did not live to tell of the script's end.
+        self.ended.get_or_insert(child);
+    }
+
+    /// Hears that the agent has no children left.
+    pub fn alone(&mut self) {
+        self.gone = true;
+    }
+
+    /// Moves on as far as it can. Gives the job back unless it is over.
+    pub fn advance(mut self, around: &mut Surroundings<'_>) -> Option<Self> {
+        let now = time::monotonic_ms();
+        if self.is_watched() && now >= self.next_watch {
+            self.watch(now, around.config);
+        }
+        loop {
+            match self.phase {
+                Phase::Starting if self.report.is_some() => break,
+                Phase::Starting if !self.reported.is_empty() => {
+                    self.abandoned = true;
+                    self.kill(now);
+                }
+                Phase::Starting => {
+                    if matches!(self.purpose, Purpose::Script) {
+                        around.link.send(self.execution, &FromAgent::Started { time_us: time::wall_us() });
+                        if self.stdin.is_fed() {
+                            let bytes = crate::script::streams::STDIN_WINDOW;
+                            around.link.send(self.execution, &FromAgent::Credit { stream: Stream::Stdin, bytes });
+                        }
+                    }
+                    self.phase = Phase::Running;
+                }
+                Phase::Running if self.ended.is_some() => {
+                    self.phase = Phase::Leaking { until: now + self.limits.leak_ms };
+                }
+                Phase::Running => break,
+                Phase::Leaking { until } => {
+                    if self.gone || now >= until || self.outputs.iter().all(Output::is_hung_up) {
+                        self.kill(now);
+                    } else {
+                        break;
+                    }
+                }
+                Phase::Killing { .. } if self.gone => self.phase = Phase::Draining,
+                Phase::Killing { since, again } if now >= again => {
+                    self.kill_again(now, since);
+                    self.phase = Phase::Killing { since, again: now + KILL_AGAIN_MS };
+                    break;
+                }
+                Phase::Killing { .. } => break,
+                Phase::Draining => {
+                    if self.abandoned {
+                        self.outputs.iter_mut().for_each(Output::abandon);
+                    }
+                    if self.outputs.iter().all(Output::is_over) {
+                        self.finish(around.link);
+                        return None;
+                    }
+                    break;
+                }
+            }
+        }
+        if self.is_alive() && now >= self.next_beat {
+            self.beat(now, around);
+        }
+        Some(self)
+    }
+
+    /// Kills everything of it and gives up on what it printed and nobody has taken yet.
+    pub fn abandon(&mut self) {
+        self.abandoned = true;
+        self.signal(signal::SIGKILL);
+    }
+
+    /// Kills the stub, and with it everything that runs under it.
+    pub fn kill_stub(&self) {
+        if self.stub.is_some() {
+            // Already gone is as good.
+            let _ = signal::send(self.pid, signal::SIGKILL);
+        }
+    }
+
+    /// Passes a signal on to every process of it.
+    pub fn signal(&mut self, number: i32) {
+        if number == signal::SIGKILL {
+            self.killed_by_us = true;
+            self.kill(time::monotonic_ms());
+        } else if self.is_alive() && !self.gone {
+            self.order(number);
+        }
+    }
+
+    /// Takes bytes for standard input; `false` if they were not granted.
+    pub fn feed(&mut self, bytes: &[u8], link: &mut Link) -> bool {
+        let granted = self.stdin.take(bytes);
+        self.stdin.pump(link, self.execution);
+        granted
+    }
+
+    pub fn end_input(&mut self, link: &mut Link) {
+        self.stdin.end();
+        self.stdin.pump(link, self.execution);
+    }
+
+    pub fn grant(&mut self, stream: Stream, bytes: u32) {
+        self.outputs.iter_mut().filter(|it| it.stream() == stream).for_each(|it| it.grant(bytes));
+    }
+
+    fn is_alive(&self) -> bool {
+        matches!(self.phase, Phase::Starting | Phase::Running | Phase::Leaking { .. })
+    }
+
+    fn is_watched(&self) -> bool {
+        self.is_alive() && (self.limits.memory > 0 || self.limits.processes > 0)
+    }
+
+    fn kill(&mut self, now: u64) {
+        if self.is_alive() {
+            self.phase = Phase::Killing { since: now, again: now + KILL_AGAIN_MS };
+            self.counts_leaks = self.ended.is_some();
+            if !self.gone {
+                self.order(signal::SIGKILL);
+            }
+        }
+    }
+
+    fn kill_again(&self, now: u64, since: u64) {
+        match &self.stub {
+            None => kill::descendants(),
+            Some(_) if now >= since + STUB_MS => self.kill_stub(),
+            Some(_) => {}
+        }
+    }
+
+    fn order(&self, number: i32) {
+        match &self.stub {
+            Some(stub) => {
+                let order = u8::try_from(number).unwrap_or(0);
+                // A pipe takes one byte at once; a stub that is gone took its script along.
+                let _ = file::write_all(stub.orders.as_raw_fd(), &[order]);
+            }
+            None if number == signal::SIGKILL => kill::descendants(),
+            None => kill::signal_descendants(number),
+        }
+    }
+
+    fn read_report(&mut self) -> Result<(), Errno> {
+        let Some(report) = &self.report else { return Ok(()) };
+        let mut piece = [0; MAX_REPORT];
+        match file::read(report.as_raw_fd(), &mut piece) {
+            Ok(0) => self.report = None,
+            Ok(count) => {
+                let space = MAX_REPORT.saturating_sub(self.reported.len());
+                self.reported.extend_from_slice(piece.get(..count.min(space)).unwrap_or_default());
+            }
+            Err(Errno::EAGAIN) => {}
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    fn read_stub(&mut self) {
+        while let Some(stub) = &self.stub {
+            let mut bytes = [0; Report::LENGTH];
+            if file::read(stub.reports.as_raw_fd(), &mut bytes) != Ok(Report::LENGTH) {
+                break;
+            }
+            match Report::decode(&bytes) {
+                Some(Report::Ended { code, signal }) => {
+                    self.ended = Some(Ended { pid: self.pid, code, signal, ..Ended::default() });
+                }
+                Some(Report::Gone { killed }) => self.leaked = killed,
+                None => break,
+            }
+        }
+    }
+
+    fn sample(&mut self, config: &Config) -> Sample {
+        let root = if config.containment == Containment::Nested { self.pid } else { process::id() };
+        let mut sample = usage::sample(root);
+        sample.memory += usage::stored(&[&config.work_dir, &config.tmp_dir, b"/dev/shm"]);
+        sample.cpu_us += self.used.user_us + self.used.system_us;
+        self.peak = self.peak.max(sample.memory);
+        self.last = sample;
+        sample
+    }
+
+    fn watch(&mut self, now: u64, config: &Config) {
+        self.next_watch = now + WATCH_MS;
+        let sample = self.sample(config);
+        self.out_of_memory |= self.limits.memory > 0 && sample.memory > self.limits.memory;
+        self.too_many_processes |= self.limits.processes > 0 && sample.processes > self.limits.processes;
+        if self.out_of_memory || self.too_many_processes {
+            self.signal(signal::SIGKILL);
+        }
+    }
+
+    fn beat(&mut self, now: u64, around: &mut Surroundings<'_>) {
+        self.next_beat = now + around.beat_ms;
+        let sample = if self.is_watched() { self.last } else { self.sample(around.config) };
+        // Who does not read learns nothing from more of them.
+        if matches!(self.purpose, Purpose::Script) && !around.link.is_full() {
+            let Sample { cpu_us, memory, processes } = sample;
+            around.link.send(self.execution, &FromAgent::Beat { cpu_us, memory, processes });
+        }
+    }
+
+    fn finish(&mut self, link: &mut Link) {
+        if !self.reported.is_empty() {
+            return link.send(self.execution, &fault(Failure::read(&self.reported)));
+        }
+        if let Purpose::Posture(buffer) = &self.purpose {
+            let facts = crate::posture::read(buffer);
+            return link.send(self.execution, &FromAgent::PostureReport { facts });
+        }
+        for output in &self.outputs {
+            link.send(self.execution, &FromAgent::End { stream: output.stream(), total: output.total() });
+        }
+        let ended = self.ended.unwrap_or_default();
+        let mut peak_memory = self.peak.max(self.used.peak_memory);
+        let mut out_of_memory = self.out_of_memory;
+        if let (Some(before), Some(after)) = (self.group, self.group.and_then(|_| Group::read())) {
+            out_of_memory |= after.oom_kills > before.oom_kills;
+            if after.peak_memory > before.peak_memory {
+                peak_memory = after.peak_memory;
+            }
+        }
+        // Killed by somebody else just when it came near the limit: the machine ran out before we
+        // looked again.
+        let near = self.limits.memory > 0 && self.peak >= self.limits.memory / 8 * 7;
+        out_of_memory |= ended.signal == signal::SIGKILL && !self.killed_by_us && near;
+        link.send(
+            self.execution,
+            &FromAgent::Exited {
+                code: ended.code,
+                signal: ended.signal,
+                user_us: self.used.user_us,
+                system_us: self.used.system_us,
+                peak_memory,
+                out_of_memory,
+                too_many_processes: self.too_many_processes,
+                leaked: self.leaked,
+            },
+        );
+    }
+}
+
+/// What the engine is told of a failure that leaves the sandbox usable.
+pub fn fault(failure: Failure) -> FromAgent {
+    let message = format!("{}: {}", failure.message, failure.errno);
+    FromAgent::Fault { operation: failure.operation, message, errno: failure.errno.0, fatal: false }
+}

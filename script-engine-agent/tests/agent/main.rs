@@ -1,0 +1,6 @@
+//! Drives the real agent over a socket, as the engine does.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod driver;
+mod ends;
+mod streams;
