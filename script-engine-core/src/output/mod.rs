@@ -8,7 +8,14 @@
 
 mod forms;
 mod item;
+mod json;
 mod mask;
+mod result;
+mod structured;
+mod view;
 
 pub use item::{OutputCursor, OutputItem, StreamCount, StreamCounts};
 pub use mask::{MASK, MAX_SECRET_BYTES, MAX_SECRETS_BYTES, MaskStream, SecretMasker};
+pub use result::{LastLine, MAX_RESULT_BYTES, ResultFile, ScriptResult, decide_result};
+pub use structured::{MAX_RECORD_BYTES, RecordScanner};
+pub use view::{VIEW_BYTES, View, ViewBytes};
