@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use base64::Engine as _;
+use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 
 /// The shortest form that is looked for. Shorter ones are found in every other line.
@@ -55,7 +55,7 @@ fn encodings(value: &[u8], into: &mut BTreeSet<Vec<u8>>) {
 
 /// The characters of a base64 text that are decided by `value` alone, when it stands `shift` bytes after a
 /// multiple of three and anything may stand before and after it.
-fn base64_within(alphabet: &impl base64::Engine, value: &[u8], shift: usize) -> Vec<u8> {
+fn base64_within(alphabet: &impl Engine, value: &[u8], shift: usize) -> Vec<u8> {
     let mut padded = vec![0; shift];
     padded.extend_from_slice(value);
     let first = (shift * 8).div_ceil(6);
