@@ -140,7 +140,7 @@ mod tests {
                 view.push(piece.as_bytes());
                 prop_assert!(view.head.len() + view.tail.len() <= limit);
             }
-            let expected = if text.len() <= limit { text.clone() } else {
+            let expected = if text.len() <= limit { text } else {
                 let (head, tail) = (limit / 2, limit - limit / 2);
                 format!("{}\n[... {} bytes dropped ...]\n{}", &text[..head], text.len() - limit, &text[text.len() - tail..])
             };

@@ -83,11 +83,8 @@ async fn small_pieces_are_put_together_within_ten_milliseconds() {
     }
     log.close();
     let items = drain(&mut log.reader(OutputCursor::default())).await;
-    let expected = [
-        chunk(Stdout, 0, 0, at(0), b"abc"),
-        chunk(Stdout, 3, 1, at(11), b"d"),
-        chunk(Stdout, 4, 2, at(30), b"e"),
-    ];
+    let expected =
+        [chunk(Stdout, 0, 0, at(0), b"abc"), chunk(Stdout, 3, 1, at(11), b"d"), chunk(Stdout, 4, 2, at(30), b"e")];
     assert_eq!(items, expected);
 }
 

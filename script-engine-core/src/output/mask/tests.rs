@@ -183,7 +183,7 @@ proptest! {
     fn any_chunks_give_what_the_model_gives((secrets, text, chunks) in texts()) {
         let masker = SecretMasker::new(&secrets).expect("maskable");
         let expected = model(&secrets, &text);
-        prop_assert_eq!(masker.mask_once(&text), expected.clone());
+        prop_assert_eq!(masker.mask_once(&text), &expected[..]);
         let mut stream = masker.stream();
         let mut masked = Vec::new();
         let mut rest = Bytes::from(text);
