@@ -14,13 +14,13 @@ macro_rules! id_type {
         impl $name {
             /// Wraps 128 bits that an [`IdSource`](crate::contract::IdSource) made.
             #[must_use]
-            pub fn from_bits(bits: u128) -> Self {
+            pub const fn from_bits(bits: u128) -> Self {
                 Self(bits)
             }
 
             /// The id's 128 bits.
             #[must_use]
-            pub fn bits(self) -> u128 {
+            pub const fn bits(self) -> u128 {
                 self.0
             }
         }

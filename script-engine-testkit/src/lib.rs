@@ -1,3 +1,16 @@
 //! Conformance suites for backends, stores and collectors.
 
 pub mod fake;
+pub mod memory;
+pub mod store;
+
+mod case;
+mod interrupt;
+mod ledger;
+mod runner;
+mod verdict;
+
+pub use case::{BoxFuture, Case, Proving};
+pub use ledger::Ledger;
+pub use runner::{Conformance, carry_out};
+pub use verdict::{Proof, Unproven, Verdict};

@@ -1,0 +1,78 @@
+//! The suite of [`DependencyResolver`].
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use script_engine_core::contract::DependencyResolver;
+use script_engine_core::{Digest, RuntimeSpec, ScriptDependency};
+
+use super::Factory;
+use crate::case::Case;
+use crate::verdict::{Proof, ensure, fail};
+
+/// A resolver, and packages that it can get where the suite is carried out.
+#[derive(Clone)]
+pub struct ResolverBackend {
+    /// The resolver.
+    pub resolver: Arc<dyn DependencyResolver>,
+    /// What to resolve; may be empty.
+    pub wanted: Vec<ScriptDependency>,
+    /// The runtime to resolve it for.
+    pub runtime: RuntimeSpec,
+}
+
+impl fmt::Debug for ResolverBackend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.resolver.fmt(f)
+    }
+}
+
+type Made = Factory<ResolverBackend>;
+
+/// The cases of a dependency resolver.
+#[must_use]
+pub fn dependency_resolver(make: Made) -> Vec<Case> {
+    let make = Arc::new(make);
+    vec![
+        Case::new("DR-01", "one input gives one lock", &make, dr_01),
+        Case::new("DR-02", "what lacks the locked digest is never served", &make, dr_02),
+    ]
+}
+
+async fn dr_01(make: Arc<Made>) -> Proof {
+    let it = make().await?;
+    let first = it.resolver.lock(&it.wanted, &it.runtime).await?;
+    ensure!(first.language.as_str() == it.runtime.language, "the lock is of language {}", first.language);
+    for _ in 0..3 {
+        let again = it.resolver.lock(&it.wanted, &it.runtime).await?;
+        ensure!(again == first, "the second lock is {again:?}, the first was {first:?}");
+    }
+    let other = make().await?;
+    let again = other.resolver.lock(&it.wanted, &it.runtime).await?;
+    ensure!(again == first, "another resolver's lock is {again:?}, the first was {first:?}");
+    Ok(())
+}
+
+async fn dr_02(make: Arc<Made>) -> Proof {
+    let it = make().await?;
+    let lock = it.resolver.lock(&it.wanted, &it.runtime).await?;
+    let mut other_digest = lock.clone();
+    other_digest.digest = Digest::of(b"another lock");
+    let mut other_file = lock.clone();
+    other_file.files.push(("extra.lock".into(), Bytes::from_static(b"evil==6.6.6")));
+    let mut changed = vec![other_digest, other_file];
+    if !lock.files.is_empty() {
+        let mut other_bytes = lock.clone();
+        for (_, content) in &mut other_bytes.files {
+            *content = [content.as_ref(), b"\n"].concat().into();
+        }
+        changed.push(other_bytes);
+    }
+    for lock in changed {
+        if let Ok(layer) = it.resolver.materialize(&lock, &it.runtime).await {
+            fail!("a lock without its digest was served as {layer:?}");
+        }
+    }
+    Ok(())
+}
