@@ -4,15 +4,16 @@ use std::sync::Arc;
 
 use script_engine_core::contract::EventSink;
 use script_engine_core::memory::{
-    BroadcastEvents, MemoryArtifacts, MemoryCache, MemoryExecutions, MemoryScripts, MemorySecrets, NoDependencies,
-    Subscription, TenantPolicy,
+    BroadcastEvents, MemoryArtifacts, MemoryCache, MemoryExecutions, MemoryOutput, MemoryScripts, MemorySecrets,
+    NoDependencies, Subscription, TenantPolicy,
 };
 use script_engine_core::{EngineEvent, RuntimeSpec, StoreRegistry};
 
 use crate::case::Case;
 use crate::store::{
     self, CacheBackend, RegistryBackend, ResolverBackend, SecretsBackend, access_policy, artifact_store,
-    compiled_cache, dependency_resolver, event_sink, execution_store, script_registry, script_store, secret_provider,
+    compiled_cache, dependency_resolver, event_sink, execution_store, output_store, script_registry, script_store,
+    secret_provider,
 };
 
 /// All cases that core's implementations in memory must pass.
@@ -22,6 +23,7 @@ pub fn cases() -> Vec<Case> {
         script_store(store::made(|| Arc::new(MemoryScripts::default()) as _)),
         script_registry(store::made(|| Arc::new(registry()))),
         execution_store(store::made(|| Arc::new(MemoryExecutions::default()) as _)),
+        output_store(store::made(|| Arc::new(MemoryOutput::default()) as _)),
         secret_provider(store::made(|| Arc::new(secrets()))),
         compiled_cache(store::made(|| Arc::new(cache()))),
         artifact_store(store::made(|| Arc::new(MemoryArtifacts::default()) as _)),

@@ -9,6 +9,7 @@ mod dependencies;
 mod events;
 mod executions;
 mod ids;
+mod output;
 mod scripts;
 mod secrets;
 
@@ -20,5 +21,6 @@ pub use dependencies::NoDependencies;
 pub use events::{BroadcastEvents, Heard, NoEvents, Subscription};
 pub use executions::MemoryExecutions;
 pub use ids::{SeededIds, UuidIds};
+pub use output::MemoryOutput;
 pub use scripts::MemoryScripts;
 pub use secrets::MemorySecrets;

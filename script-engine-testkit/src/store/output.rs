@@ -106,8 +106,9 @@ impl Read {
     }
 }
 
+/// Times so far apart that a store has no reason to join what was printed at them.
 fn time(n: usize) -> Timestamp {
-    Timestamp::from_micros(i64::try_from(n).unwrap_or(0))
+    Timestamp::from_micros(i64::try_from(n).unwrap_or(0).saturating_mul(1_000_000))
 }
 
 /// Bytes that differ from place to place.
