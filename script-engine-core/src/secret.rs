@@ -14,10 +14,11 @@ impl Secret {
     /// output, so a provider that hands one out is refused.
     pub const MIN_LEN: usize = 4;
 
-    /// Wraps a value. Fails with `InvalidRequest` if it is shorter than [`Self::MIN_LEN`] bytes.
+    /// Wraps a value. Fails with `InvalidRequest` if it is shorter than [`Self::MIN_LEN`] bytes, white space around
+    /// it not counted: it may be printed without.
     pub fn new(value: impl Into<Vec<u8>>) -> Result<Self> {
         let value = value.into();
-        if value.len() < Self::MIN_LEN {
+        if value.trim_ascii().len() < Self::MIN_LEN {
             return Err(Error::invalid(
                 "secret",
                 format!("is shorter than {} bytes, too short to be masked in output", Self::MIN_LEN),

@@ -20,7 +20,7 @@ mod view;
 pub use item::{OutputCursor, OutputItem, StreamCount, StreamCounts};
 pub use log::{LogReader, MAX_RECORDS, MAX_RECORDS_BYTES, OutputLog};
 pub use mask::{MASK, MAX_SECRET_BYTES, MAX_SECRETS_BYTES, MaskStream, SecretMasker};
-pub use pipeline::{OutputPipeline, PipelineEnd};
+pub use pipeline::{OutputPipeline, PipelineEnd, PipelineSettings};
 pub use result::{LastLine, MAX_RESULT_BYTES, ResultFile, ScriptResult, decide_result};
 pub use structured::{MAX_RECORD_BYTES, RecordScanner};
 pub use view::{VIEW_BYTES, View, ViewBytes};

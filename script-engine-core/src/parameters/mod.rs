@@ -35,7 +35,8 @@ mod tests;
 
 use serde_json::{Map, Value};
 
-use crate::Problem;
+use crate::output::{MASK, MAX_SECRET_BYTES};
+use crate::{Problem, Secret};
 pub use delivery::{Delivery, IN_FILE_VARIABLE, MAX_ENV_TOTAL, MAX_ENV_VALUE, deliver};
 use expectation::{problems_of, unknown_names};
 use fitting::fit;
@@ -54,8 +55,6 @@ pub const MAX_NAME_BYTES: usize = 128;
 pub const MAX_VALUE_DEPTH: usize = 32;
 /// How many problems are reported at once; more than this helps nobody.
 pub const MAX_PROBLEMS: usize = 100;
-/// What a secret value is replaced by.
-pub const MASK: &str = "***";
 
 /// Parameters that hold to their schema: typed, with defaults.
 #[derive(Clone, PartialEq, Eq)]
@@ -93,25 +92,14 @@ impl Bound {
         }
     }
 
-    /// The bytes by which secret values could show up in output: each string in them, and the compact JSON
-    /// of a number. Booleans and null are too common to be masked.
+    /// The bytes by which secret values could show up in output: each string in them that is not empty, and the
+    /// digits of a number. Booleans and null are too common to be masked. [`bind`] saw to it that
+    /// [`SecretMasker`](crate::output::SecretMasker) takes each of them.
     #[must_use]
     pub fn secret_values(&self) -> Vec<Vec<u8>> {
-        fn gather(value: &Value, into: &mut Vec<Vec<u8>>) {
-            match value {
-                Value::Null | Value::Bool(_) => {}
-                Value::Number(number) => into.push(number.to_string().into_bytes()),
-                Value::String(text) => into.push(text.clone().into_bytes()),
-                Value::Array(items) => items.iter().for_each(|it| gather(it, into)),
-                Value::Object(map) => map.values().for_each(|it| gather(it, into)),
-            }
-        }
         let whole = Value::Object(self.values.clone());
-        let mut found = Vec::new();
-        for value in self.secrets.iter().filter_map(|it| whole.pointer(it)) {
-            gather(value, &mut found);
-        }
-        found
+        let secrets = self.secrets.iter().filter_map(|it| whole.pointer(it));
+        secrets.flat_map(texts_of).map(String::into_bytes).collect()
     }
 }
 
@@ -153,6 +141,9 @@ pub fn bind(schema: Option<&ParameterSchema>, given: Map<String, Value>) -> Resu
             problems.push(found);
         }
     }
+    let unmaskable = secrets.iter().filter_map(|it| Some((it, not_maskable(whole.pointer(it)?)?)));
+    problems.extend(unmaskable.map(|(pointer, message)| problem(pointer, message)));
+    problems.truncate(MAX_PROBLEMS);
     match whole {
         Value::Object(values) if problems.is_empty() => Ok(Bound { values, secrets }),
         _ => Err(problems),
@@ -161,6 +152,30 @@ pub fn bind(schema: Option<&ParameterSchema>, given: Map<String, Value>) -> Resu
 
 fn problem(pointer: &str, message: impl Into<String>) -> Problem {
     Problem { field: format!("parameters{pointer}"), message: message.into() }
+}
+
+fn not_maskable(secret: &Value) -> Option<String> {
+    let texts = texts_of(secret);
+    if texts.iter().any(|it| it.trim_ascii().len() < Secret::MIN_LEN) {
+        let least = Secret::MIN_LEN;
+        return Some(format!(
+            "is secret and has less than {least} bytes, too short to be masked in output; use a longer one"
+        ));
+    }
+    let longest = texts.iter().map(String::len).max().unwrap_or(0);
+    (longest > MAX_SECRET_BYTES)
+        .then(|| format!("is secret and has {longest} bytes; more than {MAX_SECRET_BYTES} cannot be masked in output"))
+}
+
+fn texts_of(value: &Value) -> Vec<String> {
+    match value {
+        Value::Null | Value::Bool(_) => Vec::new(),
+        Value::Number(number) => vec![number.to_string()],
+        Value::String(text) if text.is_empty() => Vec::new(),
+        Value::String(text) => vec![text.clone()],
+        Value::Array(items) => items.iter().flat_map(texts_of).collect(),
+        Value::Object(map) => map.values().flat_map(texts_of).collect(),
+    }
 }
 
 fn check_bounds(given: &Map<String, Value>) -> Vec<Problem> {

@@ -275,6 +275,21 @@ fn secrets_are_marked_and_never_shown() {
 }
 
 #[test]
+fn a_secret_that_cannot_be_masked_is_refused() {
+    let schema = json!({ "properties": {
+        "a": { "writeOnly": true }, "b": { "writeOnly": true }, "c": { "writeOnly": true }, "d": { "writeOnly": true } } });
+    let given = json!({ "a": "abc", "b": [1234, "  x  "], "c": "", "d": "x".repeat(MAX_SECRET_BYTES + 1) });
+    let found = refused(&schema, given);
+    let fields: Vec<&str> = found.iter().map(|(field, _)| field.as_str()).collect();
+    assert_eq!(fields, ["parameters/a", "parameters/b", "parameters/d"]);
+    assert!(!found[0].1.contains("abc"), "{found:?}");
+    let bound = bound(&schema, json!({ "a": "abcd", "b": 1234, "c": "", "d": null }));
+    let values = bound.secret_values();
+    assert_eq!(values, [b"abcd", b"1234"]);
+    crate::output::SecretMasker::new(values).expect("maskable");
+}
+
+#[test]
 fn without_a_schema_everything_passes_as_sent() {
     let given = object(json!({ "a": "5", "b": [null, { "c": 1.5 }] }));
     let bound = bind(None, given.clone()).expect("no schema, no rules");
