@@ -1,1 +1,22 @@
-//! Runs scripts in a sandbox of Linux namespaces, cgroups, seccomp and landlock, with no daemon.
+#![doc = include_str!("../docs.md")]
+#![forbid(unsafe_code)]
+
+mod cgroup;
+mod config;
+mod doctor;
+mod error;
+mod host;
+mod launcher;
+mod machine;
+mod owner;
+mod plan;
+mod posture;
+mod probe;
+mod process;
+mod runtime;
+#[cfg(test)]
+mod scratch;
+
+pub use config::{Agent, Cgroups, Config, Isolation, Root};
+
+pub use runtime::Manager;

@@ -1,0 +1,294 @@
+//! The backend itself: prepares launchers, boots sandboxes from them, and keeps its promises under
+//! guard of the probe.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use script_engine_core::contract::{
+    BootSpec, Booted, ExecutorInfo, Filter, GcReport, Machine, OwnerStatus, Progress, ReapReport, RuntimeLease,
+    RuntimeManager, SandboxPaths,
+};
+use script_engine_core::{Capability, Enforced, Error, Mechanism, OwnerId, Restriction, Result, RuntimeSpec};
+use tokio::io::AsyncWriteExt as _;
+
+use crate::cgroup::Cgroup;
+use crate::config::{Config, Isolation, Root};
+use crate::error::SandboxError;
+use crate::host::Host;
+use crate::launcher::{Launcher, Prepared, Program, Spares};
+use crate::machine::{LinuxMachine, Remains, blocking};
+use crate::owner::{Owner, Owners};
+use crate::plan::{self, Ids};
+use crate::{probe, process};
+
+/// Makes sandboxes on this machine.
+pub struct Manager(Arc<Shared>);
+
+pub(crate) struct Shared {
+    pub(crate) config: Config,
+    pub(crate) host: Host,
+    owners: Owners,
+    owner: Arc<Owner>,
+    program: Program,
+    spares: Spares,
+    numbers: AtomicU64,
+    filter: Arc<Filter>,
+    /// What the probe found; a probe that failed leaves the backend refusing.
+    proved: Mutex<Option<Capability>>,
+}
+
+impl fmt::Debug for Manager {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Manager").field("owner", &self.0.owner.id).field("config", &self.0.config).finish()
+    }
+}
+
+impl Manager {
+    /// Opens the backend for `owner`, which no other engine may use. Looks at the machine and records
+    /// the owner in the state folder; makes no sandbox yet. Fails with `Unavailable` if the state
+    /// folder can't be written. Must be called within a tokio runtime, on a thread that may block.
+    pub fn open(config: Config, owner: OwnerId) -> Result<Self> {
+        let host = Host::examine(&config);
+        let owners = Owners::open(&config.state_dir)?;
+        let owner = Arc::new(owners.enter(owner, &host.place)?);
+        let program = Program::new(&config.agent)?;
+        let filter = Arc::new(match config.isolation {
+            Isolation::Namespaces => Filter::default(),
+            Isolation::Process => Filter::default(),
+        });
+        Ok(Self(Arc::new(Shared {
+            spares: Spares::new(config.spare_launchers),
+            config,
+            host,
+            owners,
+            owner,
+            program,
+            numbers: AtomicU64::new(0),
+            filter,
+            proved: Mutex::new(None),
+        })))
+    }
+
+    fn proved(&self) -> Option<Capability> {
+        self.0.proved.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set_proved(&self, capability: Option<Capability>) {
+        *self.0.proved.lock().unwrap_or_else(PoisonError::into_inner) = capability;
+    }
+}
+
+#[async_trait]
+impl RuntimeManager for Manager {
+    fn info(&self) -> ExecutorInfo {
+        ExecutorInfo {
+            name: self.0.config.name.clone(),
+            isolation: match self.0.config.isolation {
+                Isolation::Namespaces => script_engine_core::contract::Isolation::Namespaces,
+                Isolation::Process => script_engine_core::contract::Isolation::Process,
+            },
+        }
+    }
+
+    async fn probe(&self) -> Result<Capability> {
+        // Nothing is made until the new probe has succeeded.
+        self.set_proved(None);
+        let capability = probe::prove(&self.0).await?;
+        self.set_proved(Some(capability.clone()));
+        Arc::clone(&self.0).refill();
+        Ok(capability)
+    }
+
+    async fn provide(&self, spec: &RuntimeSpec, _progress: &dyn Progress) -> Result<RuntimeLease> {
+        self.0.root(&spec.language)?;
+        Ok(RuntimeLease { spec: spec.clone(), digest: None, hold: Arc::new(()) })
+    }
+
+    async fn boot(&self, lease: &RuntimeLease, spec: &BootSpec) -> Result<Booted> {
+        let capability = match self.proved() {
+            Some(capability) => capability,
+            None => self.probe().await?,
+        };
+        let root = self.0.root(&lease.spec.language)?.clone();
+        let booted = self.0.boot(&root, spec, &capability).await;
+        Arc::clone(&self.0).refill();
+        booted
+    }
+
+    async fn owners(&self) -> Result<Vec<OwnerStatus>> {
+        let owners = self.0.owners.clone();
+        Ok(tokio::task::spawn_blocking(move || owners.list()).await.map_err(crashed)??)
+    }
+
+    async fn reap(&self, owner: OwnerId) -> Result<ReapReport> {
+        Ok(self.0.owners.reap(owner, &self.0.owner, &self.0.host.place).await?)
+    }
+
+    async fn collect_garbage(&self, _budget_bytes: u64) -> Result<GcReport> {
+        // Roots are the host's; this backend keeps no runtimes of its own.
+        Ok(GcReport::default())
+    }
+
+    async fn shutdown(&self) -> Result<()> {
+        for spare in self.0.spares.close().await {
+            spare.discard(&self.0.owner).await?;
+        }
+        self.0.owner.retire();
+        Ok(())
+    }
+}
+
+fn crashed(error: tokio::task::JoinError) -> Error {
+    Error::internal("a blocking step of the sandbox backend did not end").with_source(error)
+}
+
+impl Shared {
+    /// The root of a language's sandboxes. Fails with `NotFound` if it is a folder that is not there.
+    fn root(&self, language: &str) -> Result<&Root, SandboxError> {
+        let root = self.config.roots.get(language).unwrap_or(&self.config.root);
+        let missing = match root {
+            Root::Folder(path) => Some(path).filter(|it| !it.is_dir()),
+            Root::Host { more } => more.iter().find(|it| !it.exists()),
+        };
+        match missing {
+            None => Ok(root),
+            Some(path) => Err(SandboxError::Root {
+                language: language.to_owned(),
+                path: path.clone(),
+                problem: "is not there; correct the backend's `root` or `roots`, or make it".to_owned(),
+            }),
+        }
+    }
+
+    fn ids(&self, number: u64) -> Ids {
+        Ids::choose(&self.host, self.config.id_range, self.owner.id.bits() as u64, number)
+    }
+
+    fn arguments(&self, number: u64) -> Vec<OsString> {
+        match self.config.isolation {
+            Isolation::Namespaces => vec!["launch".into()],
+            Isolation::Process => process::arguments(&self.owner.work_folder(number), self.ids(number)),
+        }
+    }
+
+    /// Starts a launcher in a new cgroup.
+    async fn prepare(&self) -> Result<Prepared, SandboxError> {
+        let number = self.numbers.fetch_add(1, Ordering::Relaxed);
+        let name = self.owner.sandbox_name(number);
+        if self.config.isolation == Isolation::Process {
+            let (folder, ids) = (self.owner.work_folder(number), self.ids(number));
+            process::make_folders(&folder, ids)
+                .map_err(SandboxError::file("can't make the sandbox's folder", &folder))?;
+        }
+        let cgroup = self.host.place.create(&name).map_err(SandboxError::Cgroup)?;
+        let launcher = match Launcher::start(&self.program, &self.arguments(number), self.owner.id) {
+            Ok(launcher) => launcher,
+            Err(error) => {
+                drop(cgroup.as_ref().map(Cgroup::remove));
+                return Err(error);
+            }
+        };
+        let prepared = Prepared { name, number, launcher, cgroup };
+        match prepared.enter_cgroup(self.config.isolation).await {
+            Ok(()) => Ok(prepared),
+            Err(error) => {
+                drop(prepared.discard(&self.owner).await);
+                Err(SandboxError::Cgroup(error))
+            }
+        }
+    }
+
+    /// Keeps launchers ready, in the background.
+    fn refill(self: Arc<Self>) {
+        let missing = self.spares.claim_missing();
+        if missing == 0 {
+            return;
+        }
+        tokio::spawn(async move {
+            for _ in 0..missing {
+                match self.prepare().await {
+                    Ok(prepared) => {
+                        if let Some(late) = self.spares.put(prepared) {
+                            drop(late.discard(&self.owner).await);
+                            self.spares.give_up();
+                        }
+                    }
+                    Err(error) => {
+                        self.spares.give_up();
+                        tracing::warn!(%error, "a launcher could not be prepared");
+                    }
+                }
+            }
+        });
+    }
+
+    /// Boots a sandbox that is claimed to be as `capability` says.
+    pub(crate) async fn boot(&self, root: &Root, spec: &BootSpec, capability: &Capability) -> Result<Booted> {
+        if self.spares.is_closed() {
+            return Err(SandboxError::Closed.into());
+        }
+        let prepared = match self.spares.take() {
+            Some(prepared) => prepared,
+            None => self.prepare().await?,
+        };
+        let Prepared { name, number, launcher: Launcher { child, mut link }, cgroup } = prepared;
+        let scratch = plan::scratch_bytes(&spec.limits);
+        let (folder, paths, filter) = match self.config.isolation {
+            Isolation::Namespaces => (None, SandboxPaths::default(), Arc::clone(&self.filter)),
+            Isolation::Process => {
+                let folder = self.owner.work_folder(number);
+                let paths = process::paths(&folder);
+                let filter = Arc::new(process::relocate(&self.filter, &paths));
+                (Some(folder), paths, filter)
+            }
+        };
+        let target = cgroup.as_ref().and_then(Cgroup::clone_target).map(Path::to_owned);
+        // From here on the machine's own task clears up, whatever happens to this future.
+        let remains = Remains { name, cgroup, folder };
+        let machine = LinuxMachine::new(Arc::clone(&self.owner), remains, child, scratch);
+        machine.resize(&spec.limits).await?;
+        if self.config.isolation == Isolation::Namespaces {
+            let has_etc = matches!(root, Root::Folder(path) if path.join("etc").is_dir());
+            let plan = plan::plan(&spec.limits, &self.host, root, has_etc, self.ids(number), target.as_deref());
+            let frame = plan.encode().map_err(|error| SandboxError::Plan(error.to_string()))?;
+            if let Err(source) = link.write_all(&frame).await {
+                machine.destroy().await?;
+                return Err(SandboxError::Plan(source.to_string()).into());
+            }
+        }
+        let supervise_memory = capability.of(Restriction::Memory) == Enforced::By(Mechanism::Supervised);
+        Ok(Booted {
+            link: Box::new(link),
+            machine: Arc::new(machine),
+            enforcement: capability.report(),
+            filter,
+            supervise_memory,
+            paths,
+        })
+    }
+}
+
+impl Prepared {
+    /// On version 1 the launcher is moved in; on version 2 process 1 is cloned into the cgroup, except
+    /// where there is no clone.
+    async fn enter_cgroup(&self, isolation: Isolation) -> std::io::Result<()> {
+        let Some(cgroup) = self.cgroup.clone() else { return Ok(()) };
+        let cloned_into = cgroup.clone_target().is_some() && isolation == Isolation::Namespaces;
+        match self.launcher.child.id() {
+            Some(pid) if !cloned_into => blocking(move || cgroup.attach(pid)).await,
+            _ => Ok(()),
+        }
+    }
+
+    /// Ends a launcher that got no plan.
+    async fn discard(self, owner: &Arc<Owner>) -> Result<()> {
+        let Self { name, number, launcher: Launcher { child, link }, cgroup } = self;
+        drop(link);
+        let folder = Some(owner.work_folder(number)).filter(|it| it.exists());
+        LinuxMachine::new(Arc::clone(owner), Remains { name, cgroup, folder }, child, 0).destroy().await
+    }
+}

@@ -1,0 +1,171 @@
+//! Real sandboxes on this machine, as root and as an ordinary user.
+
+#[cfg(test)]
+#[path = "sandbox/harness.rs"]
+mod harness;
+
+use harness::Harness;
+use script_engine_core::contract::RuntimeManager as _;
+
+/// Cases that hold for every user. An ordinary user runs them from a copy of this program.
+mod anyone {
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_script_runs_and_nothing_is_left() {
+        let harness = Harness::new("runs").await;
+        let run = harness.sh("echo out; echo err >&2; exit 3").await;
+        assert_eq!((run.code, run.stdout.as_str(), run.stderr.as_str()), (Some(3), "out\n", "err\n"));
+        harness.assert_nothing_left().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn files_of_the_host_are_not_there() {
+        let harness = Harness::new("files").await;
+        let run = harness
+            .sh("for it in /etc/shadow /root /home /var /boot /.old /sys/kernel; do [ -e $it ] && echo $it; done; \
+                 for it in / /etc /usr /dev /scripts /proc; do touch $it/x 2>/dev/null && echo wrote $it; done; \
+                 touch /tmp/x /work/x /dev/shm/x || echo scratch; cat /etc/hostname; ls -A /")
+            .await;
+        assert_eq!(run.stdout, "sandbox\nbin\ndev\netc\nlib\nlib64\nproc\nrun\nsbin\nscripts\ntmp\nusr\nwork\n");
+        harness.assert_nothing_left().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn no_interface_but_loopback() {
+        let harness = Harness::new("network").await;
+        let run = harness.sh("tail -n +3 /proc/net/dev | cut -d: -f1 | tr -d ' '; cat /proc/net/route | wc -l").await;
+        assert_eq!(run.stdout, "lo\n1\n");
+        harness.assert_nothing_left().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn scratch_space_is_bounded() {
+        let mut harness = Harness::new("scratch").await;
+        harness.limits.work_bytes = 4 << 20;
+        harness.limits.tmp_bytes = 2 << 20;
+        harness.limits.files = 64;
+        let run = harness
+            .sh("for it in /work /tmp /dev/shm; do head -c 8m /dev/zero > $it/f 2>/dev/null; \
+                 stat -c %s $it/f; rm $it/f; done; \
+                 i=0; while touch /work/n$i; do i=$((i+1)); [ $i -gt 100 ] && break; done 2>/dev/null; echo $i")
+            .await;
+        let lines: Vec<u64> = run.stdout.lines().filter_map(|it| it.parse().ok()).collect();
+        assert_eq!(lines[..3], [4 << 20, 2 << 20, 2 << 20]);
+        assert!(lines[3] < 64, "{lines:?}");
+        harness.assert_nothing_left().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_missing_root_folder_is_named() {
+        let harness = Harness::with("root", |config| {
+            config.roots.insert("bash".into(), script_engine_sandbox::Root::Folder("/srv/not/there".into()));
+        })
+        .await;
+        let error = harness.boot().await.expect_err("there is no such folder");
+        assert_eq!(error.kind(), script_engine_core::ErrorKind::NotFound);
+        assert!(error.to_string().contains("/srv/not/there of language bash is not there"), "{error}");
+        harness.assert_nothing_left().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_killed_launcher_takes_the_sandbox_along() {
+        let harness = Harness::new("launcher").await;
+        let mut running = harness.start("setsid sleep 1000 & sleep 1000").await;
+        for pid in harness.launchers() {
+            harness::kill(pid);
+        }
+        assert!(running.next_is_lost().await);
+        running.destroy().await;
+        harness.assert_nothing_left().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_dropped_machine_is_removed() {
+        let harness = Harness::with("dropped", |config| config.spare_launchers = 0).await;
+        let booted = harness.boot().await.expect("boots");
+        assert!(!harness.is_gone());
+        drop(booted);
+        let gone = async {
+            while !harness.is_gone() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(harness::PATIENCE, gone).await.expect("it is removed");
+        harness.assert_nothing_left().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn what_a_killed_engine_left_is_reaped() {
+        let harness = Harness::new("reap").await;
+        let dead = harness.another_engine_killed_while_it_runs("sleep 1000").await;
+        let found = harness.manager.owners().await.expect("listed");
+        assert!(found.iter().any(|it| it.owner == dead && !it.alive), "{found:?}");
+        let report = harness.manager.reap(dead).await.expect("reaped");
+        assert!(!report.removed.is_empty());
+        assert!(harness.manager.reap(dead).await.expect("again").removed.is_empty());
+        assert_eq!(harness::left_of(dead), Vec::<String>::new());
+        harness.assert_nothing_left().await;
+    }
+
+    /// What [`what_a_killed_engine_left_is_reaped`] starts and kills; no case by itself.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn engine_that_will_be_killed() {
+        harness::be_the_engine_that_will_be_killed().await;
+    }
+}
+
+/// Cases that need root: cgroups of this machine, and ids.
+mod as_root {
+    use super::*;
+    use script_engine_core::contract::Verdict;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn an_ordinary_user_can_do_the_same() {
+        harness::repeat_as_ordinary_user("anyone::");
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn memory_runs_out_in_the_sandbox_and_is_told() {
+        let mut harness = Harness::new("memory").await;
+        harness.limits.memory_bytes = 32 << 20;
+        harness.limits.work_bytes = 1 << 20;
+        harness.limits.tmp_bytes = 1 << 20;
+        let (booted, mut running) = harness.start_keeping("head -c 500m /dev/zero | tail | wc -c").await;
+        running.end().await;
+        assert_eq!(booted.verdict().await, Verdict::OutOfMemory);
+        booted.resize(&harness.limits).await.expect("resized");
+        assert_eq!(booted.verdict().await, Verdict::Alive);
+        running.destroy().await;
+        harness.assert_nothing_left().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn processes_and_cpu_are_bounded() {
+        let mut harness = Harness::new("pids").await;
+        harness.limits.pids = 20;
+        harness.limits.milli_cpus = 250;
+        let run = harness.sh("i=0; while [ $i -lt 60 ]; do sleep 5 & i=$((i+1)); done; echo survived").await;
+        assert!(!run.stdout.contains("survived"), "{run:?}");
+        let started = std::time::Instant::now();
+        let run = harness.sh("timeout 1 sh -c 'while :; do :; done'; cat /proc/1/stat >/dev/null; times").await;
+        assert!(started.elapsed().as_millis() >= 900);
+        assert!(run.usage.cpu.as_millis() < 600, "{run:?}");
+        harness.assert_nothing_left().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn two_sandboxes_have_different_users() {
+        let harness = Harness::new("ids").await;
+        let first = harness.start("id -u; sleep 1000").await;
+        let second = harness.start("id -u; sleep 1000").await;
+        let mut users = harness::users_of(&harness.processes());
+        users.sort_unstable();
+        users.dedup();
+        // The launchers are root's; each sandbox has an agent and a script.
+        assert_eq!(users.iter().filter(|it| **it >= 0x7000_0000).count(), 4, "{users:?}");
+        first.destroy().await;
+        second.destroy().await;
+        harness.assert_nothing_left().await;
+    }
+}
