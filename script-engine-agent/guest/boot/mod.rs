@@ -14,8 +14,8 @@ use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use crate::plan::Plan;
 use crate::serve;
 use crate::sys::namespace::{self, Side};
-use crate::sys::process::{self, Waited};
-use crate::sys::{Errno, Result as SysResult, file, poll};
+use crate::sys::process::{self, Ended, Waited};
+use crate::sys::{Errno, Result as SysResult, file, poll, signal};
 use crate::wire::{HEADER_LEN, Header};
 use fault::{At as _, Fault};
 
@@ -38,6 +38,8 @@ pub fn launch() -> i32 {
 struct Gate {
     inside: OwnedFd,
     outside: OwnedFd,
+    /// Where the launcher hears of process 1's end, and of the host's wish for it.
+    signals: OwnedFd,
 }
 
 fn start() -> Result<Option<(Side, Plan, Gate)>, Fault> {
@@ -47,8 +49,9 @@ fn start() -> Result<Option<(Side, Plan, Gate)>, Fault> {
         "" => None,
         path => Some(file::open(path.as_bytes(), file::O_RDONLY, 0).at_path("open the cgroup", path)?),
     };
+    let signals = signal::receive(&[signal::SIGTERM, signal::SIGCHLD]).at("listen for signals")?;
     let side = namespace::clone(cgroup.as_ref().map(|it| it.as_fd())).at("create the namespaces")?;
-    Ok(Some((side, plan, Gate { inside, outside })))
+    Ok(Some((side, plan, Gate { inside, outside, signals })))
 }
 
 fn read_plan() -> Result<Option<Plan>, Fault> {
@@ -81,7 +84,7 @@ fn read_exact(buffer: &mut [u8]) -> SysResult<bool> {
 }
 
 /// Outside: maps the ids, opens the gate, lets go of the link and waits.
-fn be_launcher(plan: &Plan, pid: i32, in_cgroup: bool, Gate { inside, outside }: Gate) -> i32 {
+fn be_launcher(plan: &Plan, pid: i32, in_cgroup: bool, Gate { inside, outside, signals }: Gate) -> i32 {
     drop(inside);
     if let Err(fault) = prepare(plan, pid, in_cgroup, &outside) {
         // Process 1 finds the gate closed without having been opened, and ends.
@@ -89,12 +92,33 @@ fn be_launcher(plan: &Plan, pid: i32, in_cgroup: bool, Gate { inside, outside }:
     }
     // From here on the link is process 1's alone, so that the host sees its end.
     file::close(LINK);
-    let ended = process::wait_for(pid);
+    let ended = wait(pid, &signals);
     drop(outside);
     match ended {
-        Ok(Waited::Ended(it)) if it.signal != 0 => 128 + it.signal,
-        Ok(Waited::Ended(it)) => it.code,
-        Ok(Waited::Alive | Waited::None) | Err(_) => 1,
+        Some(it) if it.signal != 0 => 128 + it.signal,
+        Some(it) => it.code,
+        None => 1,
+    }
+}
+
+/// Waits for process 1's end: nothing of its namespace is left then. On SIGTERM brings it about, where
+/// a launcher that is killed would end before the sandbox does.
+fn wait(pid: i32, signals: &OwnedFd) -> Option<Ended> {
+    loop {
+        match process::reap() {
+            Ok(Waited::Ended(it)) => return Some(it),
+            Ok(Waited::Alive) => {}
+            Ok(Waited::None) | Err(_) => return None,
+        }
+        let mut entry = [poll::Entry { fd: signals.as_raw_fd(), events: poll::IN, revents: 0 }];
+        // Without a poll this would spin, not fail.
+        let _ = poll::poll(&mut entry, 60_000);
+        while let Some(signal) = signal::next(signals.as_fd()) {
+            if signal == signal::SIGTERM {
+                // It may have ended by itself.
+                let _ = signal::send(pid, signal::SIGKILL);
+            }
+        }
     }
 }
 
@@ -108,8 +132,8 @@ fn prepare(plan: &Plan, pid: i32, in_cgroup: bool, gate: &OwnedFd) -> Result<(),
 }
 
 /// Inside: waits for the maps, builds the sandbox, serves.
-fn be_sandbox(plan: &Plan, Gate { inside, outside }: Gate) -> i32 {
-    drop(outside);
+fn be_sandbox(plan: &Plan, Gate { inside, outside, signals }: Gate) -> i32 {
+    drop((outside, signals));
     match build(plan, inside) {
         Ok(()) => serve::serve(serve::Config {
             link_in: LINK,
@@ -126,6 +150,7 @@ fn be_sandbox(plan: &Plan, Gate { inside, outside }: Gate) -> i32 {
 }
 
 fn build(plan: &Plan, gate: OwnedFd) -> Result<(), Fault> {
+    signal::reset().at("reset the signals")?;
     namespace::die_with_parent().at("bind process 1 to the launcher")?;
     if file::read(gate.as_raw_fd(), &mut [0]).at("wait for the launcher")? == 0 {
         return Err(Fault::elsewhere());
