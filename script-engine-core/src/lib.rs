@@ -1,7 +1,7 @@
 //! Domain types, traits and the engine.
 
-pub mod executor;
 pub mod contract;
+pub mod executor;
 pub mod memory;
 pub mod output;
 pub mod parameters;
@@ -9,6 +9,7 @@ pub mod sandbox;
 pub mod selector;
 pub mod wire;
 
+pub mod detect;
 mod digest;
 mod enforcement;
 mod engine;
@@ -29,6 +30,7 @@ mod timings;
 
 pub use digest::Digest;
 pub use enforcement::{Capability, Enforced, EnforcementReport, Mechanism, Need, Needs, Restriction, Waiver};
+pub use engine::{Engine, EngineBuilder, Shutdown, ShutdownReport, Vitals};
 pub use error::{Error, ErrorKind, Problem, Result, Retry};
 pub use event::EngineEvent;
 pub use execution::{

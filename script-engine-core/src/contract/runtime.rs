@@ -98,6 +98,8 @@ pub struct Booted {
     pub filter: Arc<Filter>,
     /// Whether the agent must watch memory (the sum of its processes and scratch space).
     pub supervise_memory: bool,
+    /// Whether the agent must count processes.
+    pub supervise_pids: bool,
     /// The folder for scratch files as a script sees it, and the one for its files.
     pub paths: SandboxPaths,
 }

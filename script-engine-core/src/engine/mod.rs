@@ -1,1 +1,190 @@
-//! Engine.
+//! What a host calls. [`flow`] is where to start reading how it works.
+
+mod accept;
+mod admit;
+mod builder;
+mod compiled;
+mod components;
+mod flow;
+mod live;
+mod output;
+mod prepare;
+mod route;
+mod run;
+mod save;
+mod schedule;
+mod settle;
+mod shutdown;
+mod step;
+mod supervise;
+mod watch;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+pub use builder::EngineBuilder;
+pub use live::Vitals;
+pub use shutdown::{Shutdown, ShutdownReport};
+
+use accept::Submission;
+use components::Components;
+
+use crate::contract::{OutputReader, ScriptExecutor};
+use crate::memory::Subscription;
+use crate::output::OutputCursor;
+use crate::{
+    CancelReason, Error, ErrorKind, ExecutionId, ExecutionRecord, ExecutionRequest, Identity, LanguageId, Result,
+    ScriptDraft, ScriptVersion,
+};
+
+/// Runs scripts. A cheap handle: clones share one engine. Needs a tokio runtime.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    components: Arc<Components>,
+}
+
+impl Engine {
+    /// Starts building an engine on an executor. All else has a default that keeps things in memory.
+    #[must_use]
+    pub fn builder(executor: Arc<dyn ScriptExecutor>) -> EngineBuilder {
+        EngineBuilder::new(executor)
+    }
+
+    /// Checks a draft and keeps it as a version of its script. An identical one returns the version
+    /// that exists.
+    ///
+    /// Fails with `InvalidRequest` that names every problem at once, syntax errors with line and
+    /// column among them; nothing was kept then. Cancel-safe: either it was kept or it was not.
+    pub async fn save(&self, identity: &Identity, draft: ScriptDraft) -> Result<Arc<ScriptVersion>> {
+        self.components.save(identity, draft).await
+    }
+
+    /// Accepts a request and returns at once with the execution's id.
+    ///
+    /// `Err` means that nothing was recorded and nothing will run: `InvalidRequest` names every
+    /// problem at once, `Unsupported` says what no backend can enforce, `Overloaded` that the queue is
+    /// full. After `Ok` every end is told by the record, never by an error. Not cancel-safe: a dropped
+    /// call may have recorded the execution, which an idempotency key finds again.
+    pub async fn submit(&self, request: ExecutionRequest) -> Result<ExecutionId> {
+        match self.components.accept(request).await? {
+            Submission::Existing(id) => Ok(id),
+            Submission::New(accepted) => {
+                let id = accepted.course.record.id();
+                tokio::spawn(flow::drive(Arc::clone(&self.components), *accepted));
+                Ok(id)
+            }
+        }
+    }
+
+    /// Gets an execution's record as it is now. Fails with `NotFound`.
+    pub async fn get(&self, id: ExecutionId) -> Result<ExecutionRecord> {
+        self.components.executions.get(id).await
+    }
+
+    /// Says how an execution of this engine is while it runs: last heartbeat, missed ones, usage.
+    /// `None` once it is over.
+    #[must_use]
+    pub fn vitals(&self, id: ExecutionId) -> Option<Vitals> {
+        self.components.live.find(id).map(|it| it.vitals(self.components.settings.heartbeat))
+    }
+
+    /// Waits for the end of an execution and gets its record. Cancel-safe.
+    pub async fn wait(&self, id: ExecutionId) -> Result<ExecutionRecord> {
+        if let Some(live) = self.components.live.find(id) {
+            let mut over = live.over.subscribe();
+            // The sender lives in `live`.
+            drop(over.wait_for(|over| *over).await);
+        }
+        self.get(id).await
+    }
+
+    /// Reads an execution's output from a position on, and follows it to its end. The output of an
+    /// execution that is still queued begins when it does.
+    pub async fn output(&self, id: ExecutionId, from: OutputCursor) -> Result<Box<dyn OutputReader>> {
+        if let Some(live) = self.components.live.find(id) {
+            live.output_opened().await;
+        }
+        match self.components.outputs.read(id, from).await {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                // An execution that ended before it printed anything has an empty output.
+                self.get(id).await?;
+                Ok(Box::new(output::EmptyOutput))
+            }
+            read => read,
+        }
+    }
+
+    /// Writes to the stdin of an execution that was submitted with [`Stdin::Open`](crate::Stdin). Waits
+    /// until the script runs and while it does not read. What it does not read before its end is lost.
+    pub async fn write_stdin(&self, id: ExecutionId, bytes: Bytes) -> Result<()> {
+        match self.stdin(id).await? {
+            Some(control) => control.write_stdin(bytes).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Ends the stdin of an execution that was submitted with [`Stdin::Open`](crate::Stdin). Idempotent.
+    pub async fn close_stdin(&self, id: ExecutionId) -> Result<()> {
+        match self.stdin(id).await? {
+            Some(control) => control.close_stdin().await,
+            None => Ok(()),
+        }
+    }
+
+    /// The control of a script that takes stdin, once it runs; `None` once it is over.
+    async fn stdin(&self, id: ExecutionId) -> Result<Option<Arc<dyn crate::contract::ScriptControl>>> {
+        let Some(live) = self.components.live.find(id) else {
+            return self.get(id).await.map(|_| None);
+        };
+        if !live.takes_stdin {
+            return Err(Error::invalid("stdin", "was not requested as open; submit with `Stdin::Open`"));
+        }
+        let mut control = live.control.subscribe();
+        let mut over = live.over.subscribe();
+        let control = tokio::select! {
+            ready = control.wait_for(Option::is_some) => ready.ok().and_then(|it| it.clone()),
+            _ = over.wait_for(|over| *over) => None,
+        };
+        Ok(control)
+    }
+
+    /// Asks for the end of an execution and returns at once. One that is over already is `Ok`.
+    pub async fn cancel(&self, id: ExecutionId) -> Result<()> {
+        match self.components.live.find(id) {
+            Some(live) => {
+                live.cancel(CancelReason::Requested);
+                Ok(())
+            }
+            None => {
+                let record = self.get(id).await?;
+                if record.state.is_terminal() {
+                    return Ok(());
+                }
+                Err(Error::new(ErrorKind::Unavailable, "another engine holds the execution; cancel it there")
+                    .with_context("owner", record.begun.owner))
+            }
+        }
+    }
+
+    /// Subscribes to what happens from now on. Slow subscribers miss events and are told how many.
+    #[must_use]
+    pub fn events(&self) -> Subscription {
+        self.components.events.subscribe()
+    }
+
+    /// Gets every executor ready for a language, so that its next script starts sooner.
+    pub async fn preload(&self, language: &LanguageId) -> Result<()> {
+        let runtime = prepare::runtime(self.components.language(language)?.info());
+        for executor in &self.components.executors {
+            executor.preload(&runtime).await?;
+        }
+        Ok(())
+    }
+
+    /// Accepts nothing more, waits for or cancels what is under way, and lets go of everything.
+    /// Idempotent.
+    pub async fn shutdown(&self, mode: Shutdown) -> ShutdownReport {
+        self.components.shutdown(mode).await
+    }
+}

@@ -29,7 +29,11 @@ impl PooledExecutor {
         Ok(Self { manager, capability, session })
     }
 
-    async fn acquire(&self, job: &Job, stopwatch: &mut Stopwatch) -> Result<(Box<AgentSandbox>, Option<crate::Digest>)> {
+    async fn acquire(
+        &self,
+        job: &Job,
+        stopwatch: &mut Stopwatch,
+    ) -> Result<(Box<AgentSandbox>, Option<crate::Digest>)> {
         stopwatch.enter(Stage::Provision);
         let lease = self.manager.provide(&job.runtime, &TracedProgress).await?;
         stopwatch.enter(Stage::Acquire);

@@ -199,7 +199,16 @@ impl Inbox {
             FromAgent::Data { .. } => Err("a data frame of another kind".to_owned()),
             FromAgent::End { stream: Stream::File, total } => self.end_file(total),
             FromAgent::End { .. } => Ok(()),
-            FromAgent::Exited { code, signal, user_us, system_us, peak_memory, out_of_memory, too_many_processes, leaked } => {
+            FromAgent::Exited {
+                code,
+                signal,
+                user_us,
+                system_us,
+                peak_memory,
+                out_of_memory,
+                too_many_processes,
+                leaked,
+            } => {
                 let broke = match (out_of_memory, too_many_processes) {
                     (true, _) => Some(BrokenLimit::Memory),
                     (false, true) => Some(BrokenLimit::Pids),
@@ -314,13 +323,13 @@ impl Inbox {
     }
 
     fn end_file(&self, total: u64) -> Result<(), String> {
-        match self.lock().file.take() {
-            Some(file) if file.begun && file.content.len() as u64 == total => {
-                self.answer(Reply::File(Some(file.content.freeze())))
-            }
+        let Some(file) = self.lock().file.take_if(|it| it.begun) else {
             // The end of a file that was refused in `FileBegin`.
-            None => Ok(()),
-            Some(_) => Err("a file of another length than it said".to_owned()),
+            return Ok(());
+        };
+        if file.content.len() as u64 != total {
+            return Err("a file of another length than it said".to_owned());
         }
+        self.answer(Reply::File(Some(file.content.freeze())))
     }
 }

@@ -60,6 +60,7 @@ pub struct AgentSandbox {
     enforcement: EnforcementReport,
     paths: SandboxPaths,
     supervise_memory: bool,
+    supervise_pids: bool,
     settings: SessionSettings,
     inbox: Arc<Inbox>,
     outbox: Outbox,
@@ -81,7 +82,7 @@ impl AgentSandbox {
     /// Fails with `Unavailable` if the agent reports a fault or says nothing in time, with
     /// `Unsupported` if it lacks what the landlock domain needs; the machine is destroyed then.
     pub async fn connect(booted: Booted, settings: SessionSettings) -> Result<Self> {
-        let Booted { link, machine, enforcement, filter, supervise_memory, paths } = booted;
+        let Booted { link, machine, enforcement, filter, supervise_memory, supervise_pids, paths } = booted;
         let inbox = Arc::new(Inbox::new(u64::from(WINDOW)));
         let stdin_credit = Arc::new(Semaphore::new(0));
         let (pump, outbox) = pump::start(link, Arc::clone(&inbox), Arc::clone(&stdin_credit), settings.lease / 4);
@@ -90,6 +91,7 @@ impl AgentSandbox {
             enforcement,
             paths,
             supervise_memory,
+            supervise_pids,
             settings,
             inbox,
             outbox,
@@ -116,11 +118,8 @@ impl AgentSandbox {
 
     async fn greet(&mut self, filter: &crate::contract::Filter) -> Result<()> {
         let millis = |it: Duration| u32::try_from(it.as_millis()).unwrap_or(u32::MAX);
-        self.send(&ToAgent::Hello {
-            lease_ms: millis(self.settings.lease),
-            beat_ms: millis(self.settings.heartbeat),
-        })
-        .await?;
+        self.send(&ToAgent::Hello { lease_ms: millis(self.settings.lease), beat_ms: millis(self.settings.heartbeat) })
+            .await?;
         let landlock_abi = match self.reply("hello").await? {
             Reply::Hello { build, landlock_abi } => {
                 self.build = build;
@@ -175,7 +174,7 @@ impl AgentSandbox {
             processes: limits.pids,
             file_bytes: limits.work_bytes.max(limits.tmp_bytes),
             supervised_memory: if self.supervise_memory { limits.memory_bytes } else { 0 },
-            supervised_processes: limits.pids,
+            supervised_processes: if self.supervise_pids { limits.pids } else { 0 },
             leak_ms: u32::try_from(self.settings.leak_timeout.as_millis()).unwrap_or(u32::MAX),
             window: WINDOW,
         }
@@ -185,7 +184,9 @@ impl AgentSandbox {
     /// differs only in isolations without a file system of their own.
     fn relocated(&self, text: &[u8]) -> Vec<u8> {
         let usual = SandboxPaths::default();
-        for (from, to) in [(&usual.scripts, &self.paths.scripts), (&usual.work, &self.paths.work), (&usual.tmp, &self.paths.tmp)] {
+        for (from, to) in
+            [(&usual.scripts, &self.paths.scripts), (&usual.work, &self.paths.work), (&usual.tmp, &self.paths.tmp)]
+        {
             if let Some(rest) = text.strip_prefix(from.as_bytes())
                 && (rest.is_empty() || rest.starts_with(b"/"))
             {
@@ -262,10 +263,9 @@ impl Sandbox for AgentSandbox {
             drop(self.outbox.send(&ToAgent::Credit { stream, bytes }, self.execution).await);
         }
         match event {
-            RunEvent::Lost { reason, .. } => RunEvent::Lost {
-                reason,
-                out_of_memory: self.machine.verdict().await == Verdict::OutOfMemory,
-            },
+            RunEvent::Lost { reason, .. } => {
+                RunEvent::Lost { reason, out_of_memory: self.machine.verdict().await == Verdict::OutOfMemory }
+            }
             RunEvent::Exited(mut report) => {
                 if let Some(usage) = self.machine.usage().await {
                     report.usage.peak_memory = report.usage.peak_memory.max(usage.peak_memory);

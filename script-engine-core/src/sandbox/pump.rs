@@ -57,12 +57,15 @@ pub(super) fn start(
 ) -> (Pump, Outbox) {
     let (from, to) = tokio::io::split(link);
     let (sender, queue) = mpsc::channel(QUEUE);
+    let writer = tokio::spawn(write(to, queue, ping));
+    let write = writer.abort_handle();
     let reader = tokio::spawn(async move {
         let reason = read(from, &inbox, &stdin_credit).await;
         inbox.lose(&reason);
         stdin_credit.close();
+        // Both halves gone is the link closed, upon which the agent ends everything.
+        write.abort();
     });
-    let writer = tokio::spawn(write(to, queue, ping));
     (Pump { reader, writer }, Outbox(sender))
 }
 

@@ -1,0 +1,129 @@
+//! Third stage: secrets and compiled files are fetched, and the job is put together.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::accept::Admitted;
+use super::admit::Permit;
+use super::components::Components;
+use super::flow::{Course, Ended};
+use super::output::OutputCollector;
+use crate::contract::{LanguageInfo, Prepared as Compiled};
+use crate::output::SecretMasker;
+use crate::{
+    Error, ErrorKind, Fault, Job, JobFile, Limits, Outcome, RelPath, Result, RetryAdvice, RuntimeSpec, Secret,
+    SecretScope, Stage, Stdin,
+};
+
+/// Where a script puts its result.
+pub(super) const RESULT_PATH: &str = "/tmp/.script-result";
+
+/// An execution whose job is ready.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    pub(super) course: Course,
+    pub(super) permit: Permit,
+    pub(super) job: Job,
+    pub(super) output: OutputCollector,
+}
+
+/// An engine fault as an outcome.
+pub(super) fn fault(kind: ErrorKind, message: String, retry: RetryAdvice) -> Outcome {
+    Outcome::EngineFault(Fault { kind, message, retry })
+}
+
+impl Components {
+    /// Makes the job. A failure ends the execution, and nothing of it is held but what `settle` releases.
+    pub(super) async fn prepare(&self, admitted: Admitted) -> Result<Prepared, Box<Ended>> {
+        let Admitted { mut course, permit } = admitted;
+        course.stopwatch.enter(Stage::Resolve);
+        let live = Arc::clone(&course.live);
+        let made = tokio::select! {
+            biased;
+            reason = live.cancelled() => Err(Outcome::Cancelled(reason)),
+            made = tokio::time::timeout(self.settings.provision_timeout, self.make_job(&course)) => match made {
+                Ok(Ok(made)) => Ok(made),
+                Ok(Err(error)) => Err(fault(error.kind(), error.to_string(), RetryAdvice::Safe)),
+                Err(_) => Err(self.provisioning_too_long()),
+            },
+        };
+        match made {
+            Ok((job, output)) => Ok(Prepared { course, permit, job, output }),
+            Err(outcome) => Err(Box::new(Ended::early(course, Some(permit), outcome))),
+        }
+    }
+
+    pub(super) fn provisioning_too_long(&self) -> Outcome {
+        let message = format!(
+            "provisioning took longer than settings.provision_timeout of {:?}",
+            self.settings.provision_timeout
+        );
+        fault(ErrorKind::Unavailable, message, RetryAdvice::Safe)
+    }
+
+    async fn make_job(&self, course: &Course) -> Result<(Job, OutputCollector)> {
+        let language = Arc::clone(self.language(&course.version.manifest.language)?);
+        let compiled = self.compiled(language.as_ref(), &course.version.manifest).await?;
+        let scope = SecretScope { tenant: course.request.identity.tenant.clone() };
+        let secrets = self.secrets.resolve(&course.request.secrets, &scope).await?;
+        let values = secrets.iter().map(|it| it.expose().to_vec()).chain(course.parameter_secrets.iter().cloned());
+        let masker = SecretMasker::new(values)?;
+        let limits = &course.record.begun.limits;
+        let sink = self.outputs.open(course.record.id(), limits.output_bytes).await?;
+        course.live.printing.send_replace(true);
+        let output =
+            OutputCollector::new(sink, masker, &self.settings, limits.output_bytes, course.request.on_output_limit);
+        Ok((job(course, language.info(), compiled, &secrets, limits)?, output))
+    }
+}
+
+fn job(course: &Course, info: &LanguageInfo, compiled: Compiled, secrets: &[Secret], limits: &Limits) -> Result<Job> {
+    let mut files = compiled.files;
+    files.push(JobFile {
+        path: RelPath::parse("args.json")?,
+        content: Bytes::from(course.delivery.args_json.clone()),
+        executable: false,
+    });
+    let mut env = environment(info, &compiled.env);
+    env.push(("SCRIPT_EXECUTION_ID".into(), course.record.id().to_string().into_bytes()));
+    env.push(("SCRIPT_ARGS_FILE".into(), b"/scripts/args.json".to_vec()));
+    env.push(("SCRIPT_RESULT".into(), RESULT_PATH.as_bytes().to_vec()));
+    env.extend(course.delivery.env.iter().cloned());
+    env.extend(course.request.env.iter().map(|(name, value)| (name.clone(), value.clone().into_bytes())));
+    for (wanted, secret) in course.request.secrets.iter().zip(secrets) {
+        if secret.expose().contains(&0) {
+            return Err(Error::invalid(
+                format!("secrets.{}", wanted.variable),
+                "holds a NUL byte, which no environment can carry",
+            ));
+        }
+        env.push((wanted.variable.clone(), secret.expose().to_vec()));
+    }
+    Ok(Job {
+        runtime: runtime(info),
+        files,
+        argv: compiled.argv,
+        env,
+        stdin: course.request.stdin != Stdin::Empty,
+        limits: limits.clone(),
+    })
+}
+
+/// The runtime of a language without further packages.
+pub(super) fn runtime(info: &LanguageInfo) -> RuntimeSpec {
+    RuntimeSpec { language: info.id.to_string(), image: info.image.clone() }
+}
+
+/// The environment that every program gets: nothing of the host's.
+pub(super) fn environment(info: &LanguageInfo, more: &[(String, String)]) -> Vec<(String, Vec<u8>)> {
+    let base = [
+        ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
+        ("HOME", "/work"),
+        ("TMPDIR", "/tmp"),
+        ("LANG", "C.UTF-8"),
+    ];
+    let own = base.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec()));
+    let language = info.env.iter().chain(more).map(|(name, value)| (name.clone(), value.clone().into_bytes()));
+    own.chain(language).collect()
+}

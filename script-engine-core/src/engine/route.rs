@@ -1,0 +1,60 @@
+//! Chooses the executor. Pure: what is needed against what each can enforce.
+
+use crate::contract::ExecutorInfo;
+use crate::{Capability, Error, ErrorKind, Needs, Result};
+
+/// Gives the index of the first executor that satisfies `needs`, or of the named one if it does.
+/// Fails with `Unsupported` that says, for each executor looked at, what it lacks.
+pub(super) fn choose(needs: &Needs, named: Option<&str>, executors: &[(ExecutorInfo, Capability)]) -> Result<usize> {
+    if let Some(name) = named
+        && !executors.iter().any(|(info, _)| info.name == name)
+    {
+        let names: Vec<&str> = executors.iter().map(|(info, _)| info.name.as_str()).collect();
+        return Err(Error::invalid("backend", format!("there is no backend {name:?}; there are {}", names.join(", "))));
+    }
+    let mut reasons = Vec::new();
+    for (index, (info, capability)) in executors.iter().enumerate() {
+        if named.is_some_and(|it| it != info.name) {
+            continue;
+        }
+        let unmet = needs.unmet(capability);
+        if unmet.is_empty() {
+            return Ok(index);
+        }
+        let lacks: Vec<String> = unmet.iter().map(|it| format!("{} {}", it.restriction, it.why)).collect();
+        reasons.push(format!("{}: {}", info.name, lacks.join(", ")));
+    }
+    Err(Error::new(
+        ErrorKind::Unsupported,
+        format!("no backend enforces all that is required ({}); require less or choose another", reasons.join("; ")),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::Isolation;
+    use crate::{Mechanism, Restriction};
+
+    #[track_caller]
+    fn check(named: Option<&str>, needs: &Needs, expect: Result<usize, &str>) {
+        let info = |name: &str| ExecutorInfo { name: name.into(), isolation: Isolation::None };
+        let weak = Capability::all(Mechanism::Supervised);
+        let strong = Capability::all(Mechanism::Kernel).without(Restriction::Cpu, "no cgroup");
+        let executors = [(info("weak"), weak), (info("strong"), strong)];
+        match (choose(needs, named, &executors), expect) {
+            (Ok(found), Ok(expect)) => assert_eq!(found, expect),
+            (Err(error), Err(part)) => assert!(error.to_string().contains(part), "{error}"),
+            (found, expect) => panic!("{found:?}, expected {expect:?}"),
+        }
+    }
+
+    #[test]
+    fn the_first_that_enforces_everything_is_chosen() {
+        check(None, &Needs::default(), Ok(1));
+        check(Some("strong"), &Needs::default(), Ok(1));
+        check(Some("weak"), &Needs::default(), Err("weak: namespaces is only supervised"));
+        check(Some("docker"), &Needs::default(), Err("there are weak, strong"));
+        check(None, &Needs::kernel_for_all(), Err("strong: cpu no cgroup"));
+    }
+}

@@ -1,0 +1,80 @@
+//! Saving a version: everything that can be wrong with it is found before the store hears of it.
+
+use std::sync::Arc;
+
+use super::components::Components;
+use crate::contract::{Action, Language, LanguageInfo, NewVersion, Source};
+use crate::detect::detect;
+use crate::parameters::ParameterSchema;
+use crate::script::{DEFAULT_BRANCH, MAX_SOURCE, Manifest};
+use crate::{Error, Identity, Problem, RefName, Result, ScriptDraft, ScriptId, ScriptVersion};
+
+impl Components {
+    /// Checks a draft and keeps it as a version of its script. On `Err` nothing was kept.
+    pub(super) async fn save(&self, identity: &Identity, draft: ScriptDraft) -> Result<Arc<ScriptVersion>> {
+        self.access.check(identity, &identity.tenant, Action::Save(&draft.name)).await?;
+        let language = Arc::clone(self.checked_shape(&draft)?);
+        let entry_point = draft.entry_point.clone().unwrap_or_else(|| language.info().entry_point.clone());
+        let source = Source { entry_point, bytes: draft.source.clone() };
+        let found = self.checked(language.as_ref(), &source).await?;
+        if !found.is_empty() {
+            return Err(Error::invalid_all(found.iter().map(crate::contract::Diagnostic::problem).collect()));
+        }
+        let manifest = Manifest {
+            language: language.info().id.clone(),
+            entry_point: source.entry_point,
+            source: draft.source,
+            parameter_schema: draft.parameter_schema,
+            dependencies: draft.dependencies,
+            limits: draft.limits,
+            network: draft.network,
+        };
+        self.scripts
+            .save(NewVersion {
+                name: draft.name,
+                tenant: identity.tenant.clone(),
+                script: ScriptId::from_bits(self.ids.fresh()),
+                manifest: Arc::new(manifest),
+                number: draft.number,
+                author: identity.invoker.clone(),
+                at: self.now(),
+                branch: RefName::parse(DEFAULT_BRANCH)?,
+            })
+            .await
+    }
+
+    /// Finds every problem that can be seen without running anything.
+    fn checked_shape(&self, draft: &ScriptDraft) -> Result<&Arc<dyn Language>> {
+        let mut problems = Vec::new();
+        if draft.source.len() > MAX_SOURCE {
+            let message =
+                format!("has {} bytes, at most {MAX_SOURCE} are accepted; load data at run time", draft.source.len());
+            problems.push(Problem { field: "source".into(), message });
+        } else if draft.source.iter().all(u8::is_ascii_whitespace) {
+            problems.push(Problem { field: "source".into(), message: "is empty; give the script's text".into() });
+        }
+        if let Some(schema) = &draft.parameter_schema
+            && let Err(found) = ParameterSchema::compile(schema)
+        {
+            problems.extend(found);
+        }
+        if let Some(first) = draft.dependencies.first() {
+            let message =
+                format!("names the package {}, and no resolver is configured; save it without packages", first.name);
+            problems.push(Problem { field: "dependencies".into(), message });
+        }
+        let infos: Vec<&LanguageInfo> = self.languages.iter().map(|it| it.info()).collect();
+        let found = detect(draft.language.as_ref(), draft.entry_point.as_ref(), &draft.source, &infos)
+            .and_then(|id| self.language(&id));
+        match found {
+            Ok(language) => {
+                problems.extend(language.info().limits.with(&draft.limits).problems());
+                if problems.is_empty() { Ok(language) } else { Err(Error::invalid_all(problems)) }
+            }
+            Err(error) => {
+                problems.extend(error.problems().iter().cloned());
+                Err(if problems.is_empty() { error } else { Error::invalid_all(problems) })
+            }
+        }
+    }
+}

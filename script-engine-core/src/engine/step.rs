@@ -1,0 +1,137 @@
+//! Work of a language that needs an interpreter or a compiler: runs in a sandbox like a script, and
+//! what comes of it is kept by content.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+
+use super::components::Components;
+use super::prepare::{environment, runtime};
+use super::supervise::{End, Listener, supervise};
+use super::watch::Bounds;
+use super::{compiled, route};
+use crate::contract::{Check, Language, LanguageInfo, OutputStream, Prepared, Source, Step, StepOutput, Work};
+use crate::script::Manifest;
+use crate::{
+    BrokenLimit, Digest, Error, ErrorKind, Exit, Job, LimitOverrides, Needs, Outcome, Result, Stdin, Stopwatch,
+    Timestamp, Usage,
+};
+
+/// The most time that a check or a compilation may take.
+const STEP_TIMEOUT: Duration = Duration::from_secs(120);
+/// Bytes of each output stream of a step that are kept.
+const STEP_OUTPUT: usize = 1 << 20;
+/// Bytes of a file that a step may leave.
+const STEP_FILE: u64 = 256 << 20;
+
+impl Components {
+    /// Looks for syntax errors. A source that was found sound once is not looked at again.
+    pub(super) async fn checked(&self, language: &dyn Language, source: &Source) -> Result<Check> {
+        let key = key("check", language, source);
+        if self.cache.find(key).await?.is_some() {
+            return Ok(Check::new());
+        }
+        let found = self.done(language.info(), language.check(source)?).await?;
+        if found.is_empty() {
+            self.cache.put(key, Bytes::from_static(b"sound")).await?;
+        }
+        Ok(found)
+    }
+
+    /// Makes of a version what a sandbox can start, once for each content.
+    pub(super) async fn compiled(&self, language: &dyn Language, manifest: &Manifest) -> Result<Prepared> {
+        let source = Source { entry_point: manifest.entry_point.clone(), bytes: manifest.source.clone() };
+        let key = key("prepare", language, &source);
+        if let Some(value) = self.cache.find(key).await?
+            && let Ok(prepared) = compiled::decode(&value)
+        {
+            return Ok(prepared);
+        }
+        let prepared = self.done(language.info(), language.prepare(&source)?).await?;
+        self.cache.put(key, compiled::encode(&prepared)).await?;
+        Ok(prepared)
+    }
+
+    async fn done<T>(&self, info: &LanguageInfo, work: Work<T>) -> Result<T> {
+        match work {
+            Work::Done(it) => Ok(it),
+            Work::InSandbox(step) => {
+                let Step { files, argv, env, collect, read } = step;
+                let limits = info.limits.with(&LimitOverrides {
+                    timeout: Some(STEP_TIMEOUT.min(info.limits.timeout)),
+                    ..LimitOverrides::default()
+                });
+                let env = environment(info, &env);
+                let job = Job { runtime: runtime(info), files, argv, env, stdin: false, limits };
+                read(self.run_step(job, &collect).await?)
+            }
+        }
+    }
+
+    async fn run_step(&self, job: Job, collect: &[String]) -> Result<StepOutput> {
+        let closed = |_| Error::new(ErrorKind::Closed, "the engine is shutting down");
+        let _place = self.steps.acquire().await.map_err(closed)?;
+        let infos: Vec<_> = self.executors.iter().map(|it| (it.info(), it.capability())).collect();
+        let executor = &self.executors[route::choose(&Needs::default(), None, &infos)?];
+        let bounds = Bounds::new(&job.limits, &self.settings);
+        let mut stopwatch = Stopwatch::start();
+        let spawned = match self.spawn_in_time(executor.as_ref(), job, &mut stopwatch).await {
+            Ok(spawned) => spawned,
+            Err(Outcome::EngineFault(fault)) => return Err(Error::new(fault.kind, fault.message)),
+            Err(other) => {
+                return Err(Error::internal("a step ended before it began").with_context("outcome", other.class()));
+            }
+        };
+        let mut script = spawned.script;
+        let mut kept = KeptOutput::default();
+        let never = std::future::pending();
+        let end = supervise(script.as_mut(), spawned.control.as_ref(), bounds, Stdin::Empty, never, &mut kept).await;
+        let mut files = Vec::new();
+        if let Ok((End::Exited(_), None)) = &end {
+            for path in collect {
+                files.push(script.collect(path, STEP_FILE).await?);
+            }
+        }
+        script.finish().await?;
+        let exit_code = match end? {
+            (_, Some(_)) => {
+                return Err(Error::invalid("source", "took longer than the language's timeout to check or compile"));
+            }
+            (End::Exited(report), None) => match (report.broke, report.exit) {
+                (Some(limit), _) => return Err(broke(limit)),
+                (None, Exit::Code(code)) => Some(code),
+                (None, Exit::Signal(_)) => None,
+            },
+            (End::Lost { out_of_memory: true, .. }, None) => return Err(broke(BrokenLimit::Memory)),
+            (End::Lost { reason, .. }, None) => {
+                return Err(Error::new(ErrorKind::Unavailable, format!("the sandbox was lost: {reason}")));
+            }
+        };
+        let [stdout, stderr] = kept.0.map(BytesMut::freeze);
+        Ok(StepOutput { exit_code, stdout, stderr, files })
+    }
+}
+
+fn broke(limit: BrokenLimit) -> Error {
+    Error::invalid("source", format!("broke its limit of {} while it was checked or compiled", limit.as_str()))
+}
+
+fn key(what: &str, language: &dyn Language, source: &Source) -> Digest {
+    let parts = [what, language.info().id.as_str(), &language.fingerprint(), source.entry_point.as_str()];
+    Digest::of(format!("{}\0{}", parts.join("\0"), Digest::of(&source.bytes)).as_bytes())
+}
+
+/// The first bytes of each stream.
+#[derive(Default)]
+struct KeptOutput([BytesMut; 2]);
+
+impl Listener for KeptOutput {
+    async fn output(&mut self, stream: OutputStream, _time: Timestamp, bytes: Bytes) -> Result<bool> {
+        let kept = &mut self.0[stream as usize];
+        let room = STEP_OUTPUT - kept.len();
+        kept.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        Ok(true)
+    }
+
+    fn life(&mut self, _usage: Option<Usage>) {}
+}
