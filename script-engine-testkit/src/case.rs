@@ -33,6 +33,11 @@ impl Case {
         Self { id, title, prove: Box::new(move || Box::pin(prove(Arc::clone(&subject)))) }
     }
 
+    /// Makes a case of a function.
+    pub fn of(id: &'static str, title: &'static str, prove: impl Fn() -> Proving + Send + Sync + 'static) -> Self {
+        Self { id, title, prove: Box::new(prove) }
+    }
+
     /// Carries the case out.
     #[must_use]
     pub fn prove(&self) -> Proving {

@@ -1,5 +1,6 @@
 //! Conformance suites for backends, stores and collectors.
 
+pub mod executor;
 pub mod fake;
 pub mod memory;
 pub mod store;

@@ -2,8 +2,15 @@
 
 use std::process::ExitCode;
 
+use std::sync::Arc;
+
+use script_engine_testkit::executor::script_executor;
+use script_engine_testkit::fake::FakeBackend;
 use script_engine_testkit::{Conformance, memory};
 
 fn main() -> ExitCode {
-    Conformance::new().with("memory", "", memory::cases()).main()
+    Conformance::new()
+        .with("memory", "", memory::cases())
+        .with("fake", "", script_executor(Arc::new(FakeBackend::new())))
+        .main()
 }

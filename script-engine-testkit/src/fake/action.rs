@@ -36,7 +36,7 @@ pub enum Action {
     IgnoreAsk,
     /// When it is asked to stop, does this instead of what it would have done.
     OnAsk(Vec<Self>),
-    /// Starts a process that nobody waits for, seen from outside under this name.
+    /// Starts a process that nobody waits for, seen from outside under this name and the job's arguments.
     Background(String),
     /// Leaves something at an absolute path.
     Leave(String, Left),
@@ -55,7 +55,9 @@ pub enum Action {
 pub enum Left {
     /// A plain file.
     File(Bytes),
-    /// Anything else: a link, a FIFO, a device, a folder.
+    /// A folder.
+    Folder,
+    /// Anything else: a link, a FIFO, a device.
     Special,
 }
 

@@ -23,7 +23,7 @@ use super::stdin::Pressure;
 /// Jobs that are remembered for [`FakeExecutor::jobs`].
 const REMEMBERED: usize = 10_000;
 
-type Matcher = Box<dyn Fn(&Job) -> bool + Send + Sync>;
+type Script = Box<dyn Fn(&Job) -> Option<Vec<Action>> + Send + Sync>;
 
 /// A [`ScriptExecutor`] whose scripts are lists of actions. A job that none is given for is refused.
 pub struct FakeExecutor {
@@ -33,7 +33,7 @@ pub struct FakeExecutor {
     capability: Capability,
     heartbeat: Duration,
     clock: Arc<dyn Clock>,
-    scripts: Vec<(Matcher, Vec<Action>)>,
+    scripts: Vec<Script>,
     jobs: Mutex<VecDeque<Arc<Job>>>,
 }
 
@@ -63,8 +63,14 @@ impl FakeExecutor {
 
     /// Does `actions` for each job that `matcher` accepts; the first one that accepts it is taken.
     #[must_use]
-    pub fn with_script(mut self, matcher: impl Fn(&Job) -> bool + Send + Sync + 'static, actions: Vec<Action>) -> Self {
-        self.scripts.push((Box::new(matcher), actions));
+    pub fn with_script(self, matcher: impl Fn(&Job) -> bool + Send + Sync + 'static, actions: Vec<Action>) -> Self {
+        self.with_scripts(move |job| matcher(job).then(|| actions.clone()))
+    }
+
+    /// Does what the function makes of a job, if it makes something of it.
+    #[must_use]
+    pub fn with_scripts(mut self, script: impl Fn(&Job) -> Option<Vec<Action>> + Send + Sync + 'static) -> Self {
+        self.scripts.push(Box::new(script));
         self
     }
 
@@ -128,8 +134,7 @@ impl FakeExecutor {
     }
 
     fn actions(&self, job: &Job) -> Result<VecDeque<Action>> {
-        let found = self.scripts.iter().find(|(matches, _)| matches(job)).map(|(_, actions)| actions.iter().cloned());
-        found.map(Iterator::collect).ok_or_else(|| {
+        self.scripts.iter().find_map(|it| it(job)).map(VecDeque::from).ok_or_else(|| {
             Error::new(
                 ErrorKind::InvalidRequest,
                 "the fake was given no script for this job; add one with `with_script`",
@@ -241,7 +246,6 @@ impl ScriptExecutor for FakeExecutor {
             on_ask: OnAsk::Die,
             until: None,
             pieces: 0,
-            printed: 0,
             left: BTreeMap::new(),
             end: None,
         };

@@ -6,12 +6,14 @@
 //! that a test with paused time decides everything.
 
 mod action;
+mod backend;
 mod executor;
 mod host;
 mod script;
 mod stdin;
 
 pub use action::{Action, Left};
+pub use backend::FakeBackend;
 pub use executor::FakeExecutor;
 pub use host::FakeHost;
 

@@ -2,7 +2,7 @@
 //! waited for.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -18,7 +18,13 @@ use super::stdin::Pressure;
 /// How long the pieces are in which output is handed out, one after the other.
 const PIECES: [usize; 8] = [1, 2, 3, 7, 64, 1021, 4096, 65_536];
 /// One line of a flood.
-const LINE: &[u8] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234567890\n";
+const LINE: &[u8; 64] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234567890\n";
+
+/// A whole number of lines that all floods are slices of.
+fn flood_block() -> Bytes {
+    static BLOCK: OnceLock<Bytes> = OnceLock::new();
+    BLOCK.get_or_init(|| LINE.repeat(1024).into()).clone()
+}
 
 /// A running fake script.
 #[derive(Debug)]
@@ -34,7 +40,6 @@ pub(super) struct FakeScript {
     pub(super) on_ask: OnAsk,
     pub(super) until: Option<Instant>,
     pub(super) pieces: usize,
-    pub(super) printed: u64,
     pub(super) left: BTreeMap<String, Left>,
     pub(super) end: Option<RunEvent>,
 }
@@ -99,7 +104,9 @@ impl FakeScript {
             }
             Some(Action::IgnoreAsk) => self.on_ask = OnAsk::Ignore,
             Some(Action::OnAsk(actions)) => self.on_ask = OnAsk::Do(actions),
-            Some(Action::Background(name)) => self.host.start(self.sandbox, name),
+            Some(Action::Background(name)) => {
+                self.host.start(self.sandbox, format!("{name} {}", self.job.argv.join(" ")));
+            }
             Some(Action::Leave(path, left)) => drop(self.left.insert(path, left)),
             Some(Action::Exit(code)) => self.exit(Exit::Code(code), None),
             Some(Action::Die(signal)) => self.exit(Exit::Signal(signal), None),
@@ -137,17 +144,13 @@ impl FakeScript {
     }
 
     fn flood(&mut self, stream: OutputStream, bytes: u64) -> Option<RunEvent> {
-        if bytes == 0 {
-            self.printed = 0;
+        let block = flood_block();
+        let piece = usize::try_from(bytes).unwrap_or(usize::MAX).min(block.len());
+        if piece == 0 {
             return None;
         }
-        // Pieces of whole blocks, so that a flood of many megabytes is no flood of events.
-        let from = usize::try_from(self.printed % LINE.len() as u64).unwrap_or(0);
-        let piece = bytes.min(65_521);
-        let text: Bytes = LINE.iter().copied().cycle().skip(from).take(usize::try_from(piece).unwrap_or(0)).collect();
-        self.printed += piece;
-        self.actions.push_front(Action::Flood(stream, bytes - piece));
-        Some(self.output(stream, text))
+        self.actions.push_front(Action::Flood(stream, bytes - piece as u64));
+        Some(self.output(stream, block.slice(..piece)))
     }
 
     fn output(&mut self, stream: OutputStream, bytes: Bytes) -> RunEvent {
@@ -217,12 +220,12 @@ impl RunningScript for FakeScript {
             return refused("is not a plain path below /work or /tmp");
         }
         let parents = path.match_indices('/').map(|(end, _)| &path[..end]);
-        if parents.into_iter().any(|it| self.left.contains_key(it)) {
+        if parents.into_iter().any(|it| self.left.get(it).is_some_and(|left| *left != Left::Folder)) {
             return refused("has a part that is not a plain folder");
         }
         match self.left.get(path) {
             None => Ok(None),
-            Some(Left::Special) => refused("is not a plain file"),
+            Some(Left::Special | Left::Folder) => refused("is not a plain file"),
             Some(Left::File(bytes)) if bytes.len() as u64 > max_bytes => refused("is longer than was asked for"),
             Some(Left::File(bytes)) => Ok(Some(bytes.clone())),
         }
