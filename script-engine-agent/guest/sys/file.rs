@@ -120,6 +120,15 @@ pub fn duplicate_above(fd: i32, least: i32) -> Result<i32> {
     unsafe { call(number::FCNTL, [word(fd), F_DUPFD_CLOEXEC, word(least), 0, 0, 0]) }.map(|fd| fd as i32)
 }
 
+/// Whether a program that is executed now would find this descriptor open.
+pub fn survives_exec(fd: i32) -> bool {
+    const F_GETFD: usize = 1;
+    const FD_CLOEXEC: usize = 1;
+    // SAFETY: no pointers.
+    let flags = unsafe { call(number::FCNTL, [word(fd), F_GETFD, 0, 0, 0, 0]) };
+    flags.is_ok_and(|it| it & FD_CLOEXEC == 0)
+}
+
 /// Closes every descriptor from `first` on, whoever owns it: for a process that is about to become
 /// something else.
 pub fn close_from(first: i32) {
@@ -152,6 +161,19 @@ pub fn make_folder(folder: i32, name: &[u8], mode: u32) -> Result<()> {
     let name = c_string(name)?;
     // SAFETY: the name outlives the call.
     unsafe { call(number::MKDIRAT, [word(folder), name.as_ptr() as usize, mode as usize, 0, 0, 0]) }.map(drop)
+}
+
+/// Makes a device that is the same as /dev/null.
+pub fn make_device(folder: &[u8], name: &[u8]) -> Result<()> {
+    const S_IFCHR: usize = 0o020_000;
+    const NULL: usize = 1 << 8 | 3;
+    let folder = open(folder, O_PATH | O_DIRECTORY, 0)?;
+    let name = c_string(name)?;
+    // SAFETY: the name outlives the call.
+    unsafe {
+        call(number::MKNODAT, [word(folder.as_raw_fd()), name.as_ptr() as usize, S_IFCHR | 0o600, NULL, 0, 0])
+    }
+    .map(drop)
 }
 
 /// Removes a file, or an empty folder.

@@ -19,6 +19,25 @@ pub fn gid() -> u32 {
     unsafe { call(number::GETGID, [0; 6]) }.map_or(u32::MAX, |id| id as u32)
 }
 
+/// The real, effective and saved user ids.
+pub fn user_ids() -> [u32; 3] {
+    ids(number::GETRESUID)
+}
+
+/// The real, effective and saved group ids.
+pub fn group_ids() -> [u32; 3] {
+    ids(number::GETRESGID)
+}
+
+fn ids(number: std::ffi::c_long) -> [u32; 3] {
+    let mut ids = [u32::MAX; 3];
+    let at = |it: &mut u32| std::ptr::from_mut(it) as usize;
+    let [real, effective, saved] = &mut ids;
+    // SAFETY: the three numbers outlive the call, which cannot fail with valid pointers.
+    let _ = unsafe { call(number, [at(real), at(effective), at(saved), 0, 0, 0]) };
+    ids
+}
+
 /// Does something with the file system as another user. The capabilities to override file
 /// permissions are out of effect meanwhile (`man 7 capabilities`, section "Effect of user ID
 /// changes").

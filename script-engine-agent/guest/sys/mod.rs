@@ -4,7 +4,6 @@
 //! Calls are made by number with the kernel's own structures, so that the same source serves every
 //! C library that it may be linked to. libc's `syscall` is all that is taken from it.
 #![allow(unsafe_code, reason = "system calls")]
-#![allow(dead_code, reason = "what the posture needs comes next")]
 
 pub mod file;
 pub mod identity;
@@ -35,7 +34,6 @@ impl Errno {
     pub const ESRCH: Self = Self(3);
     pub const EINTR: Self = Self(4);
     pub const EIO: Self = Self(5);
-    pub const EBADF: Self = Self(9);
     pub const ECHILD: Self = Self(10);
     pub const EAGAIN: Self = Self(11);
     pub const ENXIO: Self = Self(6);

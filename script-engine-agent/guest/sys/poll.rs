@@ -4,9 +4,7 @@ use super::{Errno, Result, call, number};
 
 pub const IN: i16 = 1;
 pub const OUT: i16 = 4;
-pub const ERR: i16 = 8;
 pub const HUP: i16 = 16;
-pub const NVAL: i16 = 32;
 
 /// One descriptor to wait for, in the kernel's layout (`struct pollfd`).
 #[repr(C)]

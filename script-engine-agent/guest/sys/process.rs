@@ -14,7 +14,6 @@ pub const CLONE_NEWPID: u64 = 0x2000_0000;
 pub const CLONE_NEWNET: u64 = 0x4000_0000;
 
 pub const PR_SET_PDEATHSIG: i32 = 1;
-pub const PR_GET_DUMPABLE: i32 = 3;
 pub const PR_SET_DUMPABLE: i32 = 4;
 pub const PR_CAPBSET_DROP: i32 = 24;
 pub const PR_SET_CHILD_SUBREAPER: i32 = 36;
@@ -35,12 +34,6 @@ pub fn fork(flags: u64) -> Result<i32> {
     // SAFETY: without CLONE_VM and without a stack this is a plain fork; the agent has one thread,
     // so the copy finds no lock held.
     unsafe { call(number::CLONE, [flags as usize, 0, 0, 0, 0, 0]) }.map(|pid| pid as i32)
-}
-
-/// Moves the calling process into new namespaces (a new pid namespace: its next children).
-pub fn unshare(flags: u64) -> Result<()> {
-    // SAFETY: no pointers.
-    unsafe { call(number::UNSHARE, [flags as usize, 0, 0, 0, 0, 0]) }.map(drop)
 }
 
 /// Ends the calling process at once.
