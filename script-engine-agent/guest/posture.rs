@@ -29,8 +29,20 @@ use crate::sys::{Errno, identity, process};
 
 /// Folders in which making a file is tried.
 const FOLDERS: [&[u8]; 14] = [
-    b"/", b"/dev", b"/dev/mqueue", b"/dev/shm", b"/etc", b"/home", b"/opt", b"/proc", b"/root", b"/run", b"/sys", b"/usr",
-    b"/var", b"/var/tmp",
+    b"/",
+    b"/dev",
+    b"/dev/mqueue",
+    b"/dev/shm",
+    b"/etc",
+    b"/home",
+    b"/opt",
+    b"/proc",
+    b"/root",
+    b"/run",
+    b"/sys",
+    b"/usr",
+    b"/var",
+    b"/var/tmp",
 ];
 /// Bytes of one fact that are told.
 const MAX_FACT: usize = 16 * 1024;

@@ -1,11 +1,12 @@
 //! Making a sandbox as good as new: everything that a script could have written is removed and looked
 //! for again. Done in a child, because a hostile script can have left millions of files.
 
-use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 
 use crate::script::child::Failure;
 use crate::serve::Config;
 use crate::serve::link::Link;
+use crate::sys::file::{O_DIRECTORY, O_PATH};
 use crate::sys::poll::{Entry, IN};
 use crate::sys::{Errno, file, identity, process, signal, time};
 use crate::wire::FromAgent;
@@ -16,6 +17,23 @@ mod wipe;
 const LIMIT_MS: u64 = 30_000;
 /// Bytes of findings that are told.
 const MAX_FINDINGS: usize = 32 * 1024;
+
+/// What a reset returns to: the folders that scripts can write to, with their modes before the first
+/// script.
+#[derive(Debug)]
+pub struct Origin(Vec<(Vec<u8>, Option<u32>)>);
+
+impl Origin {
+    /// Looks at the folders.
+    pub fn look(config: &Config) -> Self {
+        let mode = |path: &[u8]| {
+            let folder = file::open(path, O_PATH | O_DIRECTORY, 0).ok()?;
+            Some(file::kind_of(folder.as_fd()).ok()?.2)
+        };
+        let folders = [config.work_dir.as_slice(), config.tmp_dir.as_slice(), b"/dev/shm"];
+        Self(folders.iter().map(|it| (it.to_vec(), mode(it))).collect())
+    }
+}
 
 /// A reset under way.
 #[derive(Debug)]
@@ -32,7 +50,7 @@ pub struct Reset {
 
 impl Reset {
     /// Starts the child that wipes and verifies.
-    pub fn begin(config: &Config, execution: u32) -> Result<Self, Failure> {
+    pub fn begin(config: &Config, origin: &Origin, execution: u32) -> Result<Self, Failure> {
         let fail = |error| Failure::new("reset", "cannot make a child".to_owned(), error);
         if !config.private {
             let text = "the folders and the ipc namespace are not this sandbox's alone".to_owned();
@@ -42,7 +60,7 @@ impl Reset {
         file::set_nonblocking(pipe.as_raw_fd()).map_err(fail)?;
         let pid = process::fork(0).map_err(fail)?;
         if pid == 0 {
-            clean(config, &write);
+            clean(config, origin, &write);
         }
         let until = time::monotonic_ms() + LIMIT_MS;
         Ok(Self { execution, pid, pipe, findings: Vec::new(), told: false, gone: false, until, late: false })
@@ -108,16 +126,16 @@ impl Reset {
 const DONE: &str = "done\n";
 
 /// Is the child: wipes the scripts as the agent, everything else as the script's user.
-fn clean(config: &Config, pipe: &OwnedFd) -> ! {
+fn clean(config: &Config, origin: &Origin, pipe: &OwnedFd) -> ! {
     let mut findings = Vec::new();
-    wipe::folder(&config.scripts_dir, &mut findings);
+    wipe::folder(&config.scripts_dir, None, &mut findings);
     if let Some((user, group)) = config.script_uid
         && let Err(error) = identity::become_user(user, group)
     {
         findings.push(format!("cannot become the script's user: {error}"));
     }
-    for folder in [config.work_dir.as_slice(), config.tmp_dir.as_slice(), b"/dev/shm"] {
-        wipe::folder(folder, &mut findings);
+    for (folder, mode) in &origin.0 {
+        wipe::folder(folder, *mode, &mut findings);
     }
     wipe::queues(&mut findings);
     wipe::ipc(&mut findings);

@@ -12,8 +12,9 @@ const ENOUGH: usize = 32;
 /// What a folder's mode must allow for it to be emptied.
 const USABLE: u32 = 0o700;
 
-/// Empties a folder that may be missing, and looks whether it is empty.
-pub fn folder(path: &[u8], findings: &mut Vec<String>) {
+/// Empties a folder that may be missing, gives it the mode that it should have, and looks whether it
+/// is empty.
+pub fn folder(path: &[u8], mode: Option<u32>, findings: &mut Vec<String>) {
     let shown = String::from_utf8_lossy(path);
     match open_root(path) {
         Ok(Some(root)) => {
@@ -26,6 +27,11 @@ pub fn folder(path: &[u8], findings: &mut Vec<String>) {
                     left.iter().take(ENOUGH).map(|it| format!("{shown}/{} is left", String::from_utf8_lossy(it))),
                 ),
                 Err(error) => findings.push(format!("{shown} cannot be read: {error}")),
+            }
+            if let Some(mode) = mode
+                && let Err(error) = wipe.restore(mode)
+            {
+                findings.push(format!("{shown} cannot get its mode {mode:o} back: {error}"));
             }
             if let Err(error) = file::clear_attributes(&wipe.root) {
                 findings.push(format!("{shown} keeps attributes: {error}"));
@@ -132,6 +138,10 @@ impl Wipe {
         }
     }
 
+    fn restore(&self, mode: u32) -> Result<()> {
+        if file::kind_of(self.root.as_fd())?.2 == mode { Ok(()) } else { file::set_mode(self.root.as_fd(), mode) }
+    }
+
     fn left(&self) -> Result<Vec<Vec<u8>>> {
         file::rewind(&self.root)?;
         let mut left = Vec::new();
@@ -161,7 +171,7 @@ fn remove_either(folder: i32, name: &[u8]) -> Result<()> {
 pub fn queues(findings: &mut Vec<String>) {
     const PATH: &[u8] = b"/dev/mqueue";
     if file::file_system(PATH).is_ok_and(|it| it.is_queues()) {
-        folder(PATH, findings);
+        folder(PATH, None, findings);
     } else if ipc::queues_exist() {
         findings.push("message queues cannot be listed: /dev/mqueue is not mounted".to_owned());
     }

@@ -130,7 +130,7 @@ fn tend(script: i32) -> sys::Result<()> {
                     ended = true;
                     report(Report::Ended { code: it.code, signal: it.signal })?;
                 }
-                Waited::Ended(_) => killed += u32::from(counts),
+                Waited::Ended(it) => killed += u32::from(counts && it.signal == signal::SIGKILL),
                 Waited::Alive => break,
                 Waited::None => return report(Report::Gone { killed }),
             }

@@ -9,7 +9,7 @@ use super::link::{Link, Received};
 use super::{Config, Containment};
 use crate::files::{Fetch, Files, Piece};
 use crate::kill;
-use crate::reset::Reset;
+use crate::reset::{Origin, Reset};
 use crate::script::child::Failure;
 use crate::script::filter::Filter;
 use crate::script::start;
@@ -54,6 +54,7 @@ pub struct Agent {
     fetch: Option<Fetch>,
     job: Option<Job>,
     reset: Option<Reset>,
+    origin: Origin,
     /// A reset that waits for the end of the job.
     reset_wanted: Option<u32>,
     /// The limits of the last job: what a posture is told with.
@@ -84,6 +85,7 @@ impl Agent {
             },
         );
         Ok(Self {
+            origin: Origin::look(&config),
             config,
             link,
             signals,
@@ -387,7 +389,7 @@ impl Agent {
             self.files = Files::default();
             self.environment.clear();
             self.incomplete = None;
-            match Reset::begin(&self.config, execution) {
+            match Reset::begin(&self.config, &self.origin, execution) {
                 Ok(reset) => self.reset = Some(reset),
                 Err(failure) => self.link.send(execution, &fault(failure)),
             }

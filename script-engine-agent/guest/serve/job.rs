@@ -142,6 +142,10 @@ impl Job {
         entries.extend(self.stub.iter().map(|it| Entry::new(it.reports.as_raw_fd(), IN)));
         entries.extend(self.stdin.entry());
         let full = full && matches!(self.purpose, Purpose::Script);
+        if self.phase == Phase::Starting {
+            // What a script prints comes after the word that it was started.
+            return;
+        }
         entries.extend(self.outputs.iter().filter_map(|it| it.entry(full)));
     }
 
@@ -171,7 +175,6 @@ impl Job {
                 Purpose::Script => Sink::Link(around.link, self.execution),
                 Purpose::Posture(buffer) => Sink::Buffer(buffer),
             };
-            // Before the program is executed nothing is printed.
             output.pump(entry.revents, &mut sink)?;
         }
         Ok(())
@@ -183,7 +186,7 @@ impl Job {
         self.used.system_us += child.system_us;
         self.used.peak_memory = self.used.peak_memory.max(child.peak_memory);
         if child.pid != self.pid {
-            self.leaked += u32::from(self.counts_leaks);
+            self.leaked += u32::from(self.counts_leaks && child.signal == signal::SIGKILL);
             return;
         }
         if self.stub.is_some() {

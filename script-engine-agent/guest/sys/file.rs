@@ -170,10 +170,8 @@ pub fn make_device(folder: &[u8], name: &[u8]) -> Result<()> {
     let folder = open(folder, O_PATH | O_DIRECTORY, 0)?;
     let name = c_string(name)?;
     // SAFETY: the name outlives the call.
-    unsafe {
-        call(number::MKNODAT, [word(folder.as_raw_fd()), name.as_ptr() as usize, S_IFCHR | 0o600, NULL, 0, 0])
-    }
-    .map(drop)
+    unsafe { call(number::MKNODAT, [word(folder.as_raw_fd()), name.as_ptr() as usize, S_IFCHR | 0o600, NULL, 0, 0]) }
+        .map(drop)
 }
 
 /// Removes a file, or an empty folder.

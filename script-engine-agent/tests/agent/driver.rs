@@ -6,11 +6,13 @@ use std::io::{Read as _, Write as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use script_engine_agent::plan::{Entry, IdRange, Plan};
 use script_engine_core::wire::{FromAgent, HEADER_LEN, Header, Place, Start, Stream, ToAgent, feature};
 
 /// How long anything may take before a test fails.
@@ -24,8 +26,8 @@ pub(crate) struct Agent {
     pub(crate) child: Child,
     pub(crate) link: UnixStream,
     pub(crate) features: u32,
-    #[expect(dead_code, reason = "the tests of what is left come next")]
-    pub(crate) root: PathBuf,
+    /// The user that scripts get.
+    pub(crate) uid: u32,
 }
 
 /// All that came for one execution until it ended.
@@ -104,7 +106,7 @@ pub(crate) fn shell(script: &str) -> Start {
 impl Agent {
     /// Starts an agent as an ordinary child.
     pub(crate) fn child() -> Self {
-        Self::spawn(Command::new(binary()).arg("serve"), PathBuf::from("/"))
+        Self::connect(Command::new(binary()).arg("serve"), &[])
     }
 
     /// Starts an agent as process 1, with `/scripts`, `/work`, `/tmp`, `/dev/shm`, `/dev/mqueue` and
@@ -112,34 +114,120 @@ impl Agent {
     pub(crate) fn init() -> Self {
         static COUNT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
         let count = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        // A user of its own: the kernel counts processes by user.
+        let uid = UID + count;
         let root = binary().with_file_name(format!("root-{count}"));
         fs::create_dir_all(&root).unwrap();
         let script = format!(
-            "set -e; mount -t tmpfs tmpfs {root}; cd {root}; \
+            "set -e; ip link set lo up; mount -t tmpfs tmpfs {root}; cd {root}; \
              mkdir -p usr bin lib lib64 etc proc dev/shm dev/mqueue scripts work tmp agent; \
              for it in usr bin lib lib64 etc; do test -e /$it && mount --rbind /$it $it; done; \
              for it in null zero full urandom; do touch dev/$it; mount --bind /dev/$it dev/$it; done; \
              ln -s /proc/self/fd dev/fd; ln -s /proc/self/fd/0 dev/stdin; ln -s /proc/self/fd/1 dev/stdout; \
              ln -s /proc/self/fd/2 dev/stderr; mount -t proc proc proc; \
              mount -t tmpfs -o mode=755 tmpfs scripts; \
-             mount -t tmpfs -o mode=755,uid={UID},gid={UID} tmpfs work; mount -t tmpfs -o mode=1777 tmpfs tmp; \
+             mount -t tmpfs -o mode=755,uid={uid},gid={uid} tmpfs work; mount -t tmpfs -o mode=1777 tmpfs tmp; \
              mount -t tmpfs -o mode=1777 tmpfs dev/shm; mount -t mqueue mqueue dev/mqueue; \
              cp {agent} agent/agent; \
-             exec chroot . /agent/agent serve --script-uid {UID}:{UID}",
+             exec chroot . /agent/agent serve --script-uid {uid}:{uid}",
             root = root.display(),
             agent = binary().display(),
         );
         let mut command = Command::new("unshare");
         command.args(["--pid", "--mount", "--ipc", "--net", "--fork", "--kill-child", "sh", "-c", &script]);
-        Self::spawn(&mut command, root)
+        let mut agent = Self::connect(&mut command, &[]);
+        agent.uid = uid;
+        agent
     }
 
-    pub(crate) fn spawn(command: &mut Command, root: PathBuf) -> Self {
-        let (link, theirs) = UnixStream::pair().unwrap();
+    /// Starts an agent in a sandbox of its own making, where each script has a stub: as root with a
+    /// user for scripts, or as an ordinary user with one.
+    pub(crate) fn nested(root: bool) -> Self {
+        let folder = |path: &str| Entry::Folder { path: path.into(), mode: 0o755 };
+        let bind = |path: &str| Entry::Bind { source: path.into(), path: path.into(), optional: true };
+        let memory = |path: &str, mode, script| Entry::Memory {
+            path: path.into(),
+            bytes: 64 << 20,
+            inodes: 4 << 20,
+            mode,
+            script,
+        };
+        let device = |name: &str| Entry::Device { name: name.into() };
+        let link = |path: &str, target: &str| Entry::Link { path: path.into(), target: target.into() };
+        let map = |inside, outside| IdRange { inside, outside, count: 1 };
+        let ids = if root { vec![map(0, 600_000), map(UID, 600_001)] } else { vec![map(UID, 65534)] };
+        let plan = Plan {
+            uids: ids.clone(),
+            gids: ids,
+            setgroups: root,
+            agent_id: if root { 0 } else { UID },
+            script_id: UID,
+            hostname: "sandbox".into(),
+            root_bytes: 1 << 20,
+            root_inodes: 1000,
+            entries: vec![
+                bind("/usr"),
+                bind("/bin"),
+                bind("/lib"),
+                bind("/lib64"),
+                folder("/dev"),
+                device("null"),
+                device("zero"),
+                device("full"),
+                device("urandom"),
+                link("/dev/fd", "/proc/self/fd"),
+                link("/dev/stdin", "/proc/self/fd/0"),
+                link("/dev/stdout", "/proc/self/fd/1"),
+                link("/dev/stderr", "/proc/self/fd/2"),
+                folder("/dev/shm"),
+                memory("/dev/shm", 0o1777, false),
+                folder("/dev/mqueue"),
+                Entry::Queues { path: "/dev/mqueue".into() },
+                folder("/proc"),
+                Entry::Processes { path: "/proc".into() },
+                folder("/scripts"),
+                memory("/scripts", 0o755, false),
+                folder("/work"),
+                memory("/work", 0o755, true),
+                folder("/tmp"),
+                memory("/tmp", 0o1777, false),
+            ],
+            ..Plan::default()
+        };
+        let mut command = Command::new(binary());
+        command.arg("launch");
+        if !root {
+            command.uid(65534).gid(65534);
+        }
+        Self::connect(&mut command, &plan.encode().unwrap())
+    }
+
+    /// One agent of each kind.
+    pub(crate) fn all() -> impl Iterator<Item = (&'static str, Self)> {
+        let makers: [(&'static str, fn() -> Self); 4] = [
+            ("child", Self::child),
+            ("init", Self::init),
+            ("nested, root", || Self::nested(true)),
+            ("nested, rootless", || Self::nested(false)),
+        ];
+        makers.into_iter().map(|(name, make)| (name, make()))
+    }
+
+    /// One agent of each kind that has a sandbox to itself.
+    pub(crate) fn private() -> impl Iterator<Item = (&'static str, Self)> {
+        Self::all().filter(|(_, it)| it.features & feature::RESET != 0)
+    }
+
+    /// Starts an agent and sends it `first` before anything else.
+    pub(crate) fn connect(command: &mut Command, first: &[u8]) -> Self {
+        let (mut link, theirs) = UnixStream::pair().unwrap();
+        link.write_all(first).unwrap();
         let child = command.stdin(Stdio::from(OwnedFd::from(theirs))).spawn().unwrap();
+        // The command holds the other end; it must not outlive the child.
+        command.stdin(Stdio::null());
         link.set_read_timeout(Some(PATIENCE)).unwrap();
         link.set_write_timeout(Some(PATIENCE)).unwrap();
-        let mut agent = Self { child, link, features: 0, root };
+        let mut agent = Self { child, link, features: 0, uid: UID };
         match agent.receive() {
             (0, FromAgent::Hello { build, features, .. }) => {
                 assert_eq!(build, script_engine_agent::BUILD);
@@ -149,10 +237,6 @@ impl Agent {
         }
         agent.send(0, &ToAgent::Hello { lease_ms: 60_000, beat_ms: 60_000 });
         agent
-    }
-
-    pub(crate) fn is_init(&self) -> bool {
-        self.features & feature::INIT != 0
     }
 
     #[track_caller]
@@ -234,6 +318,35 @@ impl Agent {
                     return outcome;
                 }
                 other => panic!("unexpected {other:?}"),
+            }
+        }
+    }
+
+    /// Takes messages until standard output has said exactly this.
+    #[track_caller]
+    pub(crate) fn await_output(&mut self, execution: u32, expected: &[u8]) {
+        let mut said = Vec::new();
+        while said != expected {
+            said.extend(self.next_data(execution, Stream::Stdout));
+        }
+    }
+
+    /// Takes messages until standard error has said this among other things.
+    #[track_caller]
+    pub(crate) fn await_errors(&mut self, execution: u32, needle: &[u8]) {
+        let mut said: Vec<u8> = Vec::new();
+        while !said.windows(needle.len()).any(|it| it == needle) {
+            said.extend(self.next_data(execution, Stream::Stderr));
+        }
+    }
+
+    #[track_caller]
+    fn next_data(&mut self, execution: u32, wanted: Stream) -> Vec<u8> {
+        loop {
+            match self.receive() {
+                (of, FromAgent::Data { stream, bytes, .. }) if of == execution && stream == wanted => return bytes,
+                (_, FromAgent::Exited { .. } | FromAgent::Fault { .. }) => panic!("the script ended"),
+                _ => {}
             }
         }
     }

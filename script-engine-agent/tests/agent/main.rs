@@ -1,6 +1,9 @@
 //! Drives the real agent over a socket, as the engine does.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod confinement;
 mod driver;
 mod ends;
+mod files;
+mod life;
 mod streams;
