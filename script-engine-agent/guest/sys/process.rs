@@ -73,11 +73,6 @@ pub fn reap() -> Result<Waited> {
     wait(-1, WNOHANG)
 }
 
-/// Waits for one child's end.
-pub fn wait_for(pid: i32) -> Result<Waited> {
-    super::retry(|| wait(pid, 0))
-}
-
 fn wait(pid: i32, options: usize) -> Result<Waited> {
     let mut status = 0_i32;
     // `struct rusage`: two times of two words, then fourteen words of which the first is the

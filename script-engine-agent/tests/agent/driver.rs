@@ -204,13 +204,14 @@ impl Agent {
 
     /// One agent of each kind.
     pub(crate) fn all() -> impl Iterator<Item = (&'static str, Self)> {
-        let makers: [(&'static str, fn() -> Self); 4] = [
-            ("child", Self::child),
-            ("init", Self::init),
-            ("nested, root", || Self::nested(true)),
-            ("nested, rootless", || Self::nested(false)),
-        ];
-        makers.into_iter().map(|(name, make)| (name, make()))
+        ["child", "init", "nested, root", "nested, rootless"].into_iter().map(|name| {
+            let agent = match name {
+                "child" => Self::child(),
+                "init" => Self::init(),
+                _ => Self::nested(name == "nested, root"),
+            };
+            (name, agent)
+        })
     }
 
     /// One agent of each kind that has a sandbox to itself.
