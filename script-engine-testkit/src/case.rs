@@ -23,18 +23,8 @@ pub struct Case {
 }
 
 impl Case {
-    /// Makes a case that holds `prove` against what `subject` makes.
-    pub fn new<S, F>(id: &'static str, title: &'static str, subject: &Arc<S>, prove: fn(Arc<S>) -> F) -> Self
-    where
-        S: Send + Sync + ?Sized + 'static,
-        F: Future<Output = Proof> + 'static,
-    {
-        let subject = Arc::clone(subject);
-        Self { id, title, prove: Box::new(move || Box::pin(prove(Arc::clone(&subject)))) }
-    }
-
-    /// Makes a case of a function.
-    pub fn of(id: &'static str, title: &'static str, prove: impl Fn() -> Proving + Send + Sync + 'static) -> Self {
+    /// Makes a case of a function that carries it out.
+    pub fn new(id: &'static str, title: &'static str, prove: impl Fn() -> Proving + Send + Sync + 'static) -> Self {
         Self { id, title, prove: Box::new(prove) }
     }
 
@@ -49,4 +39,14 @@ impl fmt::Debug for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.id, self.title)
     }
+}
+
+/// Makes the function of a case: `prove` held against a subject.
+pub(crate) fn on<S, F>(subject: &Arc<S>, prove: fn(Arc<S>) -> F) -> impl Fn() -> Proving + Send + Sync + 'static
+where
+    S: Send + Sync + ?Sized + 'static,
+    F: Future<Output = Proof> + 'static,
+{
+    let subject = Arc::clone(subject);
+    move || Box::pin(prove(Arc::clone(&subject)))
 }

@@ -2,24 +2,15 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
 
-use bytes::Bytes;
-use script_engine_core::contract::{OutputStream, RunEvent, RunningScript, ScriptExecutor, Spawned};
-use script_engine_core::memory::UuidIds;
-use script_engine_core::{
-    Error, ErrorKind, ExitReport, Job, JobFile, Limits, OwnerId, RelPath, Result, Stopwatch, Timestamp,
-    contract::IdSource,
-};
+use script_engine_core::contract::{ScriptExecutor, Spawned};
+use script_engine_core::{Job, OwnerId, Result, Stopwatch};
 
 use super::ExecutorBackend;
-use crate::case::Case;
+use crate::case::Proving;
+use crate::machine;
+use crate::seen::Seen;
 use crate::verdict::{Proof, Unproven, ensure, fail};
-
-/// How long a script of the suite may keep a case waiting.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// The most output that a case holds.
-const MAX_SEEN: usize = 64 << 20;
 
 /// An executor with an owner of its own.
 #[derive(Debug)]
@@ -31,21 +22,16 @@ pub(super) struct Bench {
     pub(super) marker: String,
 }
 
-/// Makes a case that gets a bench, and after which nothing may be left.
-pub(super) fn bench_case<F>(
-    id: &'static str,
-    title: &'static str,
+/// Makes the function of a case: it gets a bench, and after it nothing may be left.
+pub(super) fn on_bench<F: Future<Output = Proof> + 'static>(
     backend: &Arc<dyn ExecutorBackend>,
     body: fn(Arc<Bench>) -> F,
-) -> Case
-where
-    F: Future<Output = Proof> + 'static,
-{
+) -> impl Fn() -> Proving + Send + Sync + 'static {
     let backend = Arc::clone(backend);
-    Case::of(id, title, move || Box::pin(on_bench(Arc::clone(&backend), body)))
+    move || Box::pin(carry_out(Arc::clone(&backend), body))
 }
 
-async fn on_bench<F: Future<Output = Proof>>(backend: Arc<dyn ExecutorBackend>, body: fn(Arc<Bench>) -> F) -> Proof {
+async fn carry_out<F: Future<Output = Proof>>(backend: Arc<dyn ExecutorBackend>, body: fn(Arc<Bench>) -> F) -> Proof {
     let bench = Arc::new(Bench::new(backend).await?);
     let proof = body(Arc::clone(&bench)).await;
     let left = bench.leave().await;
@@ -55,16 +41,11 @@ async fn on_bench<F: Future<Output = Proof>>(backend: Arc<dyn ExecutorBackend>, 
     }
 }
 
-/// Gives a fresh owner.
-pub(super) fn fresh_owner() -> OwnerId {
-    OwnerId::from_bits(UuidIds.fresh())
-}
-
 impl Bench {
     async fn new(backend: Arc<dyn ExecutorBackend>) -> Result<Self> {
-        let owner = fresh_owner();
+        let owner = machine::fresh_owner();
         let executor = backend.executor(owner).await?;
-        Ok(Self { backend, owner, executor, marker: format!("kit-{:032x}", owner.bits()) })
+        Ok(Self { backend, owner, executor, marker: machine::marker(owner) })
     }
 
     /// Makes a job of a script. The name is what a fake knows the script by. The script's arguments
@@ -75,15 +56,7 @@ impl Bench {
 
     /// Makes a job of a script, with further arguments.
     pub(super) fn job_with(&self, name: &str, script: &str, arguments: &[&str]) -> Result<Job> {
-        let argv = ["/bin/sh", "/scripts/main.sh", &self.marker, "/scripts", "/work", "/tmp"];
-        Ok(Job {
-            runtime: self.backend.runtime(),
-            files: vec![file("main.sh", format!("# scenario: {name}\n{script}\n").as_bytes())?],
-            argv: argv.iter().chain(arguments).map(|it| (*it).to_owned()).collect(),
-            env: vec![("PATH".into(), b"/usr/local/bin:/usr/bin:/bin".to_vec()), ("LC_ALL".into(), b"C".to_vec())],
-            stdin: false,
-            limits: Limits { memory_bytes: 256 << 20, pids: 64, work_bytes: 64 << 20, ..Limits::default() },
-        })
+        machine::job(self.backend.runtime(), &self.marker, name, script, arguments)
     }
 
     pub(super) async fn spawn(&self, job: Job) -> Result<Spawned> {
@@ -130,77 +103,5 @@ impl Bench {
         let left = backend.leftovers(owner).await?;
         ensure!(left.is_empty(), "after the case: left over are {left:?}");
         Ok(())
-    }
-}
-
-/// Makes a file of a job.
-pub(super) fn file(path: &str, content: &[u8]) -> Result<JobFile> {
-    Ok(JobFile { path: RelPath::parse(path)?, content: Bytes::copy_from_slice(content), executable: false })
-}
-
-/// What a script showed.
-#[derive(Debug, Default)]
-pub(super) struct Seen {
-    pub(super) stdout: Vec<u8>,
-    pub(super) stderr: Vec<u8>,
-    /// When the first and the last output was printed.
-    pub(super) times: Option<(Timestamp, Timestamp)>,
-    pub(super) exit: Option<ExitReport>,
-}
-
-impl Seen {
-    /// Takes events until the script's end.
-    pub(super) async fn watch(&mut self, script: &mut dyn RunningScript) -> Proof {
-        self.until(script, |_| false).await
-    }
-
-    /// Takes events until what was seen is enough, or the script's end.
-    pub(super) async fn until(&mut self, script: &mut dyn RunningScript, enough: impl Fn(&Self) -> bool) -> Proof {
-        let watching = async {
-            while self.exit.is_none() && !enough(self) {
-                match script.next().await {
-                    RunEvent::Output { stream, time, bytes } => self.take(stream, time, &bytes)?,
-                    RunEvent::Beat(_) => {}
-                    RunEvent::Exited(report) => self.exit = Some(report),
-                    RunEvent::Lost { reason, .. } => fail!("the sandbox was lost: {reason}"),
-                }
-            }
-            Ok(())
-        };
-        match tokio::time::timeout(PATIENCE, watching).await {
-            Ok(proof) => proof,
-            Err(_) => fail!("nothing came for {PATIENCE:?}; until then {}", self.text()),
-        }
-    }
-
-    fn take(&mut self, stream: OutputStream, time: Timestamp, bytes: &[u8]) -> Proof {
-        ensure!(!bytes.is_empty(), "an empty piece of output");
-        let seen = match stream {
-            OutputStream::Stdout => &mut self.stdout,
-            OutputStream::Stderr => &mut self.stderr,
-        };
-        seen.extend_from_slice(bytes);
-        ensure!(seen.len() <= MAX_SEEN, "{} is longer than any script of the suite prints", stream.as_str());
-        self.times = Some((self.times.map_or(time, |(first, _)| first), time));
-        Ok(())
-    }
-
-    /// Whether stdout holds `text`.
-    pub(super) fn says(&self, text: &str) -> bool {
-        self.stdout.windows(text.len()).any(|it| it == text.as_bytes())
-    }
-
-    /// What was seen, for reports.
-    pub(super) fn text(&self) -> String {
-        let short = |it: &[u8]| String::from_utf8_lossy(&it[..it.len().min(500)]).into_owned();
-        format!("{:?}, stdout {:?}, stderr {:?}", self.exit, short(&self.stdout), short(&self.stderr))
-    }
-}
-
-/// Waits for a call that may not take long.
-pub(super) async fn soon<T>(what: &str, call: impl Future<Output = Result<T>>) -> Result<T, Unproven> {
-    match tokio::time::timeout(PATIENCE, call).await {
-        Ok(result) => Ok(result?),
-        Err(_) => Err(Error::new(ErrorKind::Unavailable, format!("{what} did not return in {PATIENCE:?}")).into()),
     }
 }

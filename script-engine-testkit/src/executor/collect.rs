@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use script_engine_core::contract::Spawned;
 
-use super::bench::{Bench, Seen, soon};
+use super::bench::Bench;
+use crate::seen::{Seen, soon};
 use crate::verdict::{Proof, Unproven, ensure};
 
 /// Runs a script to its end and keeps its sandbox.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use script_engine_core::Exit;
 
-use super::bench::{Bench, Seen, soon};
+use super::bench::Bench;
+use crate::seen::{Seen, soon};
 use crate::verdict::{Proof, ensure};
 
 pub(super) async fn ex_22(it: Arc<Bench>) -> Proof {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use script_engine_core::contract::{OutputStream, RunEvent};
 use script_engine_core::{Exit, Timestamp};
 
-use super::bench::{Bench, file};
+use super::bench::Bench;
+use crate::machine::file;
 use crate::verdict::{Proof, Unproven, ensure, fail};
 
 /// Lines of each stream.

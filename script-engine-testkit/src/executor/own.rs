@@ -6,7 +6,9 @@ use bytes::Bytes;
 use script_engine_core::contract::RunEvent;
 use script_engine_core::{Exit, Stopwatch};
 
-use super::bench::{Bench, Seen, fresh_owner, soon};
+use super::bench::Bench;
+use crate::machine::fresh_owner;
+use crate::seen::{Seen, soon};
 use crate::verdict::{Proof, ensure, fail};
 
 const NEVER: &str = "echo ready; while :; do sleep 1000; done";

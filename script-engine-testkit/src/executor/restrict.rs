@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use script_engine_core::{BrokenLimit, Enforced, Exit, Job, Limits, Restriction, Result};
 
-use super::bench::{Bench, Seen};
+use super::bench::Bench;
+use crate::seen::Seen;
 use crate::verdict::{Proof, Unproven, ensure, fail};
 
 /// What the host has that a script must not reach.

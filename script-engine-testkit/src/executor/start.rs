@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use script_engine_core::{Job, Stopwatch};
 
-use super::bench::{Bench, file};
+use super::bench::Bench;
 use crate::interrupt::drop_at;
+use crate::machine::file;
 use crate::verdict::{Proof, ensure, fail};
 
 /// The most points at which a start is broken off.

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use script_engine_core::Exit;
 use script_engine_core::contract::{RunEvent, Stop};
 
-use super::bench::{Bench, Seen, soon};
+use super::bench::Bench;
 use crate::interrupt::drop_at;
+use crate::seen::{Seen, soon};
 use crate::verdict::{Proof, ensure, fail};
 
 pub(super) async fn ex_10(it: Arc<Bench>) -> Proof {

@@ -11,6 +11,7 @@ use script_engine_core::{ErrorKind, Job, OwnerId, Result, RuntimeSpec};
 use super::action::{Action, Left};
 use super::{FakeExecutor, FakeHost};
 use crate::executor::{ExecutorBackend, numbers};
+use crate::machine::TestMachine;
 
 /// A fake machine whose executors know the scripts of the suite by the names in their first lines.
 #[derive(Clone, Debug, Default)]
@@ -37,7 +38,10 @@ impl ExecutorBackend for FakeBackend {
     async fn executor(&self, owner: OwnerId) -> Result<Arc<dyn ScriptExecutor>> {
         Ok(Arc::new(FakeExecutor::on(self.host.clone(), owner).with_scripts(simulate)))
     }
+}
 
+#[async_trait]
+impl TestMachine for FakeBackend {
     fn runtime(&self) -> RuntimeSpec {
         RuntimeSpec { language: "bash".into(), image: "bash".into() }
     }

@@ -6,7 +6,7 @@ use script_engine_core::contract::{AccessPolicy, Action};
 
 use super::Factory;
 use super::sample::{identity, name, tenant};
-use crate::case::Case;
+use crate::case::{Case, on};
 use crate::verdict::{Proof, ensure_error};
 
 type Made = Factory<dyn AccessPolicy>;
@@ -14,7 +14,7 @@ type Made = Factory<dyn AccessPolicy>;
 /// The cases of an access policy without further rules.
 #[must_use]
 pub fn access_policy(make: Made) -> Vec<Case> {
-    vec![Case::new("AP-01", "without a rule, another tenant is refused", &Arc::new(make), ap_01)]
+    vec![Case::new("AP-01", "without a rule, another tenant is refused", on(&Arc::new(make), ap_01))]
 }
 
 async fn ap_01(make: Arc<Made>) -> Proof {

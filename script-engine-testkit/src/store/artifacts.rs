@@ -7,7 +7,7 @@ use script_engine_core::Digest;
 use script_engine_core::contract::ArtifactStore;
 
 use super::Factory;
-use crate::case::Case;
+use crate::case::{Case, on};
 use crate::interrupt::join_all;
 use crate::verdict::{Proof, ensure, ensure_error};
 
@@ -18,8 +18,8 @@ type Made = Factory<dyn ArtifactStore>;
 pub fn artifact_store(make: Made) -> Vec<Case> {
     let make = Arc::new(make);
     vec![
-        Case::new("AS-01", "what was put is there under its digest", &make, as_01),
-        Case::new("AS-02", "what was deleted is gone", &make, as_02),
+        Case::new("AS-01", "what was put is there under its digest", on(&make, as_01)),
+        Case::new("AS-02", "what was deleted is gone", on(&make, as_02)),
     ]
 }
 

@@ -8,7 +8,7 @@ use script_engine_core::contract::CompiledCache;
 use script_engine_core::{Digest, Result};
 
 use super::Factory;
-use crate::case::{BoxFuture, Case};
+use crate::case::{BoxFuture, Case, on};
 use crate::verdict::{Proof, Unproven, ensure};
 
 /// A cache that holds exactly [`Self::ENTRIES`] values of a kilobyte each.
@@ -42,8 +42,8 @@ type Made = Factory<CacheBackend>;
 pub fn compiled_cache(make: Made) -> Vec<Case> {
     let make = Arc::new(make);
     vec![
-        Case::new("CC-01", "gives the bytes that were put, or nothing", &make, cc_01),
-        Case::new("CC-02", "is bounded, and what was used longest ago goes first", &make, cc_02),
+        Case::new("CC-01", "gives the bytes that were put, or nothing", on(&make, cc_01)),
+        Case::new("CC-02", "is bounded, and what was used longest ago goes first", on(&make, cc_02)),
     ]
 }
 

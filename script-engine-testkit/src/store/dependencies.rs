@@ -8,7 +8,7 @@ use script_engine_core::contract::DependencyResolver;
 use script_engine_core::{Digest, RuntimeSpec, ScriptDependency};
 
 use super::Factory;
-use crate::case::Case;
+use crate::case::{Case, on};
 use crate::verdict::{Proof, ensure, fail};
 
 /// A resolver, and packages that it can get where the suite is carried out.
@@ -35,8 +35,8 @@ type Made = Factory<ResolverBackend>;
 pub fn dependency_resolver(make: Made) -> Vec<Case> {
     let make = Arc::new(make);
     vec![
-        Case::new("DR-01", "one input gives one lock", &make, dr_01),
-        Case::new("DR-02", "what lacks the locked digest is never served", &make, dr_02),
+        Case::new("DR-01", "one input gives one lock", on(&make, dr_01)),
+        Case::new("DR-02", "what lacks the locked digest is never served", on(&make, dr_02)),
     ]
 }
 

@@ -8,7 +8,7 @@ use script_engine_core::contract::EventSink;
 use script_engine_core::{EngineEvent, ErrorKind, Timestamp};
 
 use super::Factory;
-use crate::case::Case;
+use crate::case::{Case, on};
 use crate::verdict::{Proof, ensure};
 
 type Made = Factory<dyn EventSink>;
@@ -16,7 +16,7 @@ type Made = Factory<dyn EventSink>;
 /// The cases of an event sink. The sink must have a listener that does not listen.
 #[must_use]
 pub fn event_sink(make: Made) -> Vec<Case> {
-    vec![Case::new("EV-01", "an event is taken without waiting for those who listen", &Arc::new(make), ev_01)]
+    vec![Case::new("EV-01", "an event is taken without waiting for those who listen", on(&Arc::new(make), ev_01))]
 }
 
 async fn ev_01(make: Arc<Made>) -> Proof {

@@ -11,7 +11,7 @@ use script_engine_core::{
 
 use super::Factory;
 use super::sample::{execution, finish, start, tenant};
-use crate::case::Case;
+use crate::case::{Case, on};
 use crate::interrupt::join_all;
 use crate::verdict::{Proof, Unproven, ensure, ensure_error, fail};
 
@@ -22,15 +22,15 @@ type Made = Factory<dyn ExecutionStore>;
 pub fn execution_store(make: Made) -> Vec<Case> {
     let make = Arc::new(make);
     vec![
-        Case::new("ES-01", "a second create with one idempotency key gives the first record", &make, es_01),
-        Case::new("ES-02", "an id that exists is refused", &make, es_02),
-        Case::new("ES-03", "an id that does not exist is not found", &make, es_03),
-        Case::new("ES-04", "a stale revision or epoch changes nothing", &make, es_04),
-        Case::new("ES-05", "of many moves at once exactly one wins", &make, es_05),
-        Case::new("ES-06", "only the moves of the table are made", &make, es_06),
-        Case::new("ES-07", "what a move carries is what is read back", &make, es_07),
-        Case::new("ES-08", "who was relieved can't go on", &make, es_08),
-        Case::new("ES-09", "pages neither repeat nor skip", &make, es_09),
+        Case::new("ES-01", "a second create with one idempotency key gives the first record", on(&make, es_01)),
+        Case::new("ES-02", "an id that exists is refused", on(&make, es_02)),
+        Case::new("ES-03", "an id that does not exist is not found", on(&make, es_03)),
+        Case::new("ES-04", "a stale revision or epoch changes nothing", on(&make, es_04)),
+        Case::new("ES-05", "of many moves at once exactly one wins", on(&make, es_05)),
+        Case::new("ES-06", "only the moves of the table are made", on(&make, es_06)),
+        Case::new("ES-07", "what a move carries is what is read back", on(&make, es_07)),
+        Case::new("ES-08", "who was relieved can't go on", on(&make, es_08)),
+        Case::new("ES-09", "pages neither repeat nor skip", on(&make, es_09)),
     ]
 }
 

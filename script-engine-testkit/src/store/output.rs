@@ -11,7 +11,7 @@ use script_engine_core::{ExecutionId, Timestamp};
 use serde_json::{Value, json};
 
 use super::Factory;
-use crate::case::Case;
+use crate::case::{Case, on};
 use crate::interrupt::drop_at;
 use crate::verdict::{Proof, Unproven, ensure, ensure_error, fail};
 
@@ -22,13 +22,13 @@ type Made = Factory<dyn OutputStore>;
 pub fn output_store(make: Made) -> Vec<Case> {
     let make = Arc::new(make);
     vec![
-        Case::new("OS-01", "an output is opened once", &make, os_01),
-        Case::new("OS-02", "a reader gets backlog and live output without gap or duplicate", &make, os_02),
-        Case::new("OS-03", "what was dropped is told as a gap of its size", &make, os_03),
-        Case::new("OS-04", "an id that is not known is not found", &make, os_04),
-        Case::new("OS-05", "writing never waits for a reader", &make, os_05),
-        Case::new("OS-06", "memory stays within the limit's order", &make, os_06),
-        Case::new("OS-07", "kept and dropped bytes sum to what was appended", &make, os_07),
+        Case::new("OS-01", "an output is opened once", on(&make, os_01)),
+        Case::new("OS-02", "a reader gets backlog and live output without gap or duplicate", on(&make, os_02)),
+        Case::new("OS-03", "what was dropped is told as a gap of its size", on(&make, os_03)),
+        Case::new("OS-04", "an id that is not known is not found", on(&make, os_04)),
+        Case::new("OS-05", "writing never waits for a reader", on(&make, os_05)),
+        Case::new("OS-06", "memory stays within the limit's order", on(&make, os_06)),
+        Case::new("OS-07", "kept and dropped bytes sum to what was appended", on(&make, os_07)),
     ]
 }
 

@@ -9,7 +9,7 @@ use script_engine_core::{Identity, RefName, Result, Selector, VersionId};
 
 use super::Factory;
 use super::sample::{identity, name, version};
-use crate::case::Case;
+use crate::case::{Case, on};
 use crate::verdict::{Proof, Unproven, ensure, ensure_error, fail};
 
 /// A registry, and the store through which the suite fills it.
@@ -34,9 +34,9 @@ type Made = Factory<RegistryBackend>;
 pub fn script_registry(make: Made) -> Vec<Case> {
     let make = Arc::new(make);
     vec![
-        Case::new("RG-01", "what does not exist is not found", &make, rg_01),
-        Case::new("RG-02", "what an identity may not see does not exist", &make, rg_02),
-        Case::new("RG-03", "a selector means another version only after a save or a move", &make, rg_03),
+        Case::new("RG-01", "what does not exist is not found", on(&make, rg_01)),
+        Case::new("RG-02", "what an identity may not see does not exist", on(&make, rg_02)),
+        Case::new("RG-03", "a selector means another version only after a save or a move", on(&make, rg_03)),
     ]
 }
 

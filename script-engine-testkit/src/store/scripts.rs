@@ -10,7 +10,7 @@ use semver::Version;
 
 use super::Factory;
 use super::sample::{name, tenant, version};
-use crate::case::Case;
+use crate::case::{Case, on};
 use crate::interrupt::join_all;
 use crate::verdict::{Proof, Unproven, ensure, ensure_error};
 
@@ -21,13 +21,13 @@ type Made = Factory<dyn ScriptStore>;
 pub fn script_store(make: Made) -> Vec<Case> {
     let make = Arc::new(make);
     vec![
-        Case::new("SS-01", "an identical manifest is the version that exists", &make, ss_01),
-        Case::new("SS-02", "a number is given once", &make, ss_02),
-        Case::new("SS-03", "of many saves at once each gets its own number", &make, ss_03),
-        Case::new("SS-04", "a tenant lists its own scripts, each once, in order", &make, ss_04),
-        Case::new("SS-05", "a version comes back as it was saved", &make, ss_05),
-        Case::new("SS-06", "a ref moves only from where it is expected", &make, ss_06),
-        Case::new("SS-07", "a tag never moves", &make, ss_07),
+        Case::new("SS-01", "an identical manifest is the version that exists", on(&make, ss_01)),
+        Case::new("SS-02", "a number is given once", on(&make, ss_02)),
+        Case::new("SS-03", "of many saves at once each gets its own number", on(&make, ss_03)),
+        Case::new("SS-04", "a tenant lists its own scripts, each once, in order", on(&make, ss_04)),
+        Case::new("SS-05", "a version comes back as it was saved", on(&make, ss_05)),
+        Case::new("SS-06", "a ref moves only from where it is expected", on(&make, ss_06)),
+        Case::new("SS-07", "a tag never moves", on(&make, ss_07)),
     ]
 }
 

@@ -9,7 +9,7 @@ use script_engine_core::{Result, Secret, SecretRef, SecretScope, TenantId};
 
 use super::Factory;
 use super::sample::tenant;
-use crate::case::{BoxFuture, Case};
+use crate::case::{BoxFuture, Case, on};
 use crate::verdict::{Proof, Unproven, ensure, fail};
 
 /// How the suite gives a tenant a secret.
@@ -37,9 +37,9 @@ type Made = Factory<SecretsBackend>;
 pub fn secret_provider(make: Made) -> Vec<Case> {
     let make = Arc::new(make);
     vec![
-        Case::new("SP-01", "a missing secret is named, and no value is", &make, sp_01),
-        Case::new("SP-02", "another tenant's secret does not exist", &make, sp_02),
-        Case::new("SP-03", "no value is shown anywhere", &make, sp_03),
+        Case::new("SP-01", "a missing secret is named, and no value is", on(&make, sp_01)),
+        Case::new("SP-02", "another tenant's secret does not exist", on(&make, sp_02)),
+        Case::new("SP-03", "no value is shown anywhere", on(&make, sp_03)),
     ]
 }
 
