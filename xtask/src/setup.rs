@@ -29,8 +29,13 @@ pub(crate) const TESTS: &[Need] = &[
 ];
 
 /// What the emulated machine with cgroup v2 needs.
-pub(crate) const EMULATOR: &[Need] =
-    &[need("qemu-system-x86_64", "qemu-system-x86"), need("dpkg-deb", "dpkg"), need("ldd", "libc-bin")];
+pub(crate) const EMULATOR: &[Need] = &[
+    need("qemu-system-x86_64", "qemu-system-x86"),
+    need("dpkg-deb", "dpkg"),
+    need("ldd", "libc-bin"),
+    need("bash", "bash"),
+    need("setpriv", "util-linux"),
+];
 
 /// Installs what is missing of `needs`, or says what that is.
 pub(crate) fn ensure(needs: &[Need]) -> Outcome {
