@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::components::Components;
-use crate::contract::{Action, Language, LanguageInfo, NewVersion, Source};
-use crate::detect::detect;
+use crate::contract::{Action, Language, NewVersion, Source};
+use crate::detect::{check_source, detect};
 use crate::parameters::ParameterSchema;
-use crate::script::{DEFAULT_BRANCH, MAX_SOURCE, Manifest};
+use crate::script::{DEFAULT_BRANCH, Manifest};
 use crate::{Error, Identity, Problem, RefName, Result, ScriptDraft, ScriptId, ScriptVersion};
 
 impl Components {
@@ -46,12 +46,8 @@ impl Components {
     /// Finds every problem that can be seen without running anything.
     fn checked_shape(&self, draft: &ScriptDraft) -> Result<&Arc<dyn Language>> {
         let mut problems = Vec::new();
-        if draft.source.len() > MAX_SOURCE {
-            let message =
-                format!("has {} bytes, at most {MAX_SOURCE} are accepted; load data at run time", draft.source.len());
-            problems.push(Problem { field: "source".into(), message });
-        } else if draft.source.iter().all(u8::is_ascii_whitespace) {
-            problems.push(Problem { field: "source".into(), message: "is empty; give the script's text".into() });
+        if let Err(error) = check_source(&draft.source) {
+            problems.extend(error.problems().iter().cloned());
         }
         if let Some(schema) = &draft.parameter_schema
             && let Err(found) = ParameterSchema::compile(schema)
@@ -63,9 +59,9 @@ impl Components {
                 format!("names the package {}, and no resolver is configured; save it without packages", first.name);
             problems.push(Problem { field: "dependencies".into(), message });
         }
-        let infos: Vec<&LanguageInfo> = self.languages.iter().map(|it| it.info()).collect();
-        let found = detect(draft.language.as_ref(), draft.entry_point.as_ref(), &draft.source, &infos)
-            .and_then(|id| self.language(&id));
+        let infos = self.languages.iter().map(|it| it.info());
+        let found = detect(draft.language.as_ref(), draft.entry_point.as_ref(), &draft.source, infos)
+            .and_then(|info| self.language(&info.id));
         match found {
             Ok(language) => {
                 problems.extend(language.info().limits.with(&draft.limits).problems());

@@ -1,0 +1,106 @@
+//! What the flows have in common: an engine over a fake, and scripts by name.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use script_engine_core::contract::{Check, Language, LanguageInfo, Prepared, Source, Work};
+use script_engine_core::memory::MemorySecrets;
+use script_engine_core::{
+    Engine, EngineBuilder, EntryPoint, ExecutionRecord, ExecutionRequest, Identity, JobFile, LanguageId, Limits,
+    RelPath, Result, ScriptDraft, ScriptName, Settings,
+};
+use script_engine_testkit::fake::{Action, FakeExecutor};
+
+/// A language whose scripts are names of action lists of the fake.
+#[derive(Debug)]
+struct Acts(LanguageInfo);
+
+impl Language for Acts {
+    fn info(&self) -> &LanguageInfo {
+        &self.0
+    }
+
+    fn check(&self, _source: &Source) -> Result<Work<Check>> {
+        Ok(Work::Done(Check::new()))
+    }
+
+    fn prepare(&self, source: &Source) -> Result<Work<Prepared>> {
+        let file = JobFile { path: RelPath::parse("main.act")?, content: source.bytes.clone(), executable: false };
+        Ok(Work::Done(Prepared { files: vec![file], argv: vec!["act".into()], env: Vec::new() }))
+    }
+
+    fn fingerprint(&self) -> String {
+        "1".into()
+    }
+}
+
+fn acts() -> Arc<dyn Language> {
+    Arc::new(Acts(LanguageInfo {
+        id: LanguageId::parse("acts").unwrap(),
+        title: "Acts".into(),
+        extensions: vec!["act".into()],
+        interpreters: Vec::new(),
+        entry_point: EntryPoint::parse("main.act").unwrap(),
+        limits: Limits::default(),
+        image: String::new(),
+        env: Vec::new(),
+    }))
+}
+
+/// An engine, its fake, and nothing else.
+pub(crate) struct Bench {
+    pub(crate) engine: Engine,
+    pub(crate) fake: Arc<FakeExecutor>,
+}
+
+impl Bench {
+    /// Builds an engine whose scripts do what `scripts` says, each known by its name.
+    pub(crate) async fn new(settings: Settings, scripts: Vec<(&str, Vec<Action>)>) -> Self {
+        let names: Vec<String> = scripts.iter().map(|it| it.0.to_owned()).collect();
+        let fake = scripts
+            .into_iter()
+            .fold(FakeExecutor::new(), |fake, (name, actions)| fake.with_source(&format!("act {name};"), actions));
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        Self::build(fake, |builder| builder.with_settings(settings), &names).await
+    }
+
+    /// Builds an engine over a fake and secrets, with a script for each name.
+    pub(crate) async fn with(fake: FakeExecutor, secrets: Option<Arc<MemorySecrets>>, names: &[&str]) -> Self {
+        let set = |builder: EngineBuilder| match secrets {
+            Some(secrets) => builder.with_secret_provider(secrets),
+            None => builder,
+        };
+        Self::build(fake, set, names).await
+    }
+
+    async fn build(fake: FakeExecutor, set: impl FnOnce(EngineBuilder) -> EngineBuilder, names: &[&str]) -> Self {
+        let fake = Arc::new(fake);
+        let owner = fake.owner();
+        let builder = Engine::builder(Arc::clone(&fake) as _).with_owner(owner).with_language(acts());
+        let engine = set(builder).build().await.unwrap();
+        for name in names {
+            let source = Bytes::from(format!("act {name};"));
+            let draft = ScriptDraft::new(ScriptName::parse(name).unwrap(), source)
+                .with_language(LanguageId::parse("acts").unwrap());
+            engine.save(&Identity::default(), draft).await.unwrap();
+        }
+        Self { engine, fake }
+    }
+
+    /// Submits and waits.
+    pub(crate) async fn run(&self, request: ExecutionRequest) -> ExecutionRecord {
+        let id = self.engine.submit(request).await.unwrap();
+        self.engine.wait(id).await.unwrap()
+    }
+
+    /// Asserts that nothing is left anywhere.
+    #[track_caller]
+    pub(crate) fn assert_clean(&self) {
+        let left = self.fake.host().leftovers(self.fake.owner());
+        assert!(left.is_empty(), "{left:?}");
+    }
+}
+
+pub(crate) fn request(name: &str) -> ExecutionRequest {
+    ExecutionRequest::new(ScriptName::parse(name).unwrap())
+}
