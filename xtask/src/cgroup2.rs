@@ -140,7 +140,7 @@ fn build_tests() -> Outcome<PathBuf> {
         return Err(format!("`{PACKAGE}` has no test target `{TEST}`").into());
     }
     let messages =
-        capture(cargo().args(["test", "--package", PACKAGE, "--test", TEST, "--no-run", "--message-format=json"]))?;
+        capture(cargo().args(["test", "--package", PACKAGE, "--test", TEST, "--no-run", "--message-format=json-render-diagnostics"]))?;
     String::from_utf8(messages)?
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())
