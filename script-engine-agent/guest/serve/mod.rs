@@ -41,29 +41,40 @@ pub struct Config {
 }
 
 impl Config {
-    /// The settings of an agent that is started in a container: the link on its standard streams,
-    /// the usual folders.
+    /// The settings of an agent that is started in a container, or by a host without namespaces: the
+    /// link on its standard streams; the usual folders, or those below `--folder`. What follows
+    /// `--owner` marks the process for whoever looks for left-overs.
     pub fn from_arguments(arguments: &[&str]) -> Result<Self, String> {
-        let script_uid = match arguments {
-            [] => None,
-            ["--script-uid", ids] => {
-                let (user, group) = ids.split_once(':').ok_or_else(|| format!("`{ids}` is not UID:GID"))?;
-                let number = |it: &str| it.parse::<u32>().map_err(|error| format!("`{it}` is not an id: {error}"));
-                Some((number(user)?, number(group)?))
-            }
-            _ => return Err(format!("serve: unknown arguments {arguments:?}")),
-        };
         let stdin_is_socket = sys::file::is_socket(0);
-        Ok(Self {
+        let mut config = Self {
             link_in: 0,
             link_out: if stdin_is_socket { 0 } else { 1 },
             containment: Containment::Flat,
-            script_uid,
+            script_uid: None,
             private: sys::process::id() == 1,
             scripts_dir: b"/scripts".to_vec(),
             work_dir: b"/work".to_vec(),
             tmp_dir: b"/tmp".to_vec(),
-        })
+        };
+        let mut rest = arguments;
+        while let [name, value, tail @ ..] = rest {
+            match *name {
+                "--script-uid" => {
+                    let (user, group) = value.split_once(':').ok_or_else(|| format!("`{value}` is not UID:GID"))?;
+                    let number = |it: &str| it.parse::<u32>().map_err(|error| format!("`{it}` is not an id: {error}"));
+                    config.script_uid = Some((number(user)?, number(group)?));
+                }
+                "--folder" => {
+                    let below = |name: &str| format!("{value}/{name}").into_bytes();
+                    (config.scripts_dir, config.work_dir, config.tmp_dir) =
+                        (below("scripts"), below("work"), below("tmp"));
+                }
+                "--owner" => {}
+                _ => return Err(format!("serve: unknown argument {name}")),
+            }
+            rest = tail;
+        }
+        if rest.is_empty() { Ok(config) } else { Err(format!("serve: nothing follows {rest:?}")) }
     }
 }
 

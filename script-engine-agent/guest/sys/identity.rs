@@ -1,6 +1,6 @@
 //! User and group ids, and capabilities.
 
-use super::process::{PR_CAP_AMBIENT, PR_CAPBSET_DROP, control};
+use super::process::{self, PR_CAP_AMBIENT, PR_CAPBSET_DROP, PR_SET_PDEATHSIG, control};
 use super::{Errno, Result, call, number};
 
 const CAPABILITY_VERSION: u32 = 0x2008_0522;
@@ -44,9 +44,12 @@ fn ids(number: std::ffi::c_long) -> [u32; 3] {
 pub fn as_file_user<T>(who: Option<(u32, u32)>, action: impl FnOnce() -> Result<T>) -> Result<T> {
     let Some((user, group)) = who else { return action() };
     let (own_user, own_group) = (uid(), gid());
+    let on_parent_death = process::parent_death_signal()?;
     set_file_ids(user, group)?;
     let outcome = action();
     set_file_ids(own_user, own_group)?;
+    // Each change of the file system's user undoes it (`man 2 PR_SET_PDEATHSIG`).
+    control(PR_SET_PDEATHSIG, on_parent_death, 0)?;
     outcome
 }
 

@@ -140,6 +140,15 @@ pub fn control(option: i32, argument: usize, second: usize) -> Result<usize> {
     unsafe { call(number::PRCTL, [word(option), argument, second, 0, 0, 0]) }
 }
 
+/// The signal that the calling process gets when its parent ends; 0 for none.
+pub fn parent_death_signal() -> Result<usize> {
+    const PR_GET_PDEATHSIG: i32 = 2;
+    let mut signal = 0_i32;
+    // SAFETY: the number outlives the call.
+    unsafe { call(number::PRCTL, [word(PR_GET_PDEATHSIG), (&raw mut signal) as usize, 0, 0, 0, 0]) }?;
+    Ok(signal.cast_unsigned() as usize)
+}
+
 /// Sets a resource limit, soft and hard; where the hard limit is lower already, that stays.
 pub fn limit(resource: i32, value: u64) -> Result<()> {
     let mut found = [0_u64; 2];
