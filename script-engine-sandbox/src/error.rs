@@ -24,6 +24,8 @@ pub(crate) enum SandboxError {
     Left { name: String, what: String },
     #[error("owner {0} lives: only its own engine may remove what it has")]
     Alive(OwnerId),
+    #[error("{0}")]
+    Unsupported(String),
     #[error("the backend is shut down")]
     Closed,
 }
@@ -47,6 +49,7 @@ impl From<SandboxError> for Error {
             SandboxError::Root { .. } => (ErrorKind::NotFound, Retry::Never),
             SandboxError::Left { .. } => (ErrorKind::Unavailable, again),
             SandboxError::Alive(_) => (ErrorKind::Conflict, Retry::Never),
+            SandboxError::Unsupported(_) => (ErrorKind::Unsupported, Retry::Never),
             SandboxError::Closed => (ErrorKind::Closed, Retry::Never),
         };
         Self::new(kind, error.to_string()).with_retry(retry)

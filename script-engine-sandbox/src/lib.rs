@@ -3,7 +3,6 @@
 
 mod cgroup;
 mod config;
-mod doctor;
 mod error;
 mod host;
 mod launcher;

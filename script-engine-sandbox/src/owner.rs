@@ -4,7 +4,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -44,12 +44,13 @@ pub(crate) struct Owner {
 }
 
 impl Owners {
-    /// Takes `state_dir` as the state folder and makes it, for its user alone.
+    /// Takes `state_dir` as the state folder and makes it. Others may pass through it (scripts without a
+    /// root of their own have their folders below) but not look around.
     pub(crate) fn open(state_dir: &Path) -> Result<Self, SandboxError> {
         let path = state_dir.join("sandbox").join("owners");
         DirBuilder::new()
             .recursive(true)
-            .mode(0o700)
+            .mode(0o711)
             .create(&path)
             .map_err(SandboxError::file("can't create the state folder", &path))?;
         Ok(Self(path))
@@ -62,7 +63,7 @@ impl Owners {
         let failed = |source| SandboxError::File { action: "can't record the owner in", path: folder.clone(), source };
         // Locked before it has its name: nobody ever sees an owner that seems dead and is about to live.
         let lock = (|| {
-            DirBuilder::new().recursive(true).mode(0o700).create(unborn.join(WORK))?;
+            DirBuilder::new().recursive(true).mode(0o711).create(unborn.join(WORK))?;
             let text: String = place.folders().iter().map(|it| format!("{}\n", it.display())).collect();
             fs::write(unborn.join(CGROUPS), text)?;
             let lock = lock(&unborn, true)?.ok_or_else(|| io::Error::from(io::ErrorKind::ResourceBusy))?;
@@ -180,7 +181,8 @@ pub(crate) fn remove_tree(path: &Path) -> io::Result<()> {
 
 /// Locks the file of an owner's folder; `None` if somebody else has it locked.
 fn lock(folder: &Path, create: bool) -> io::Result<Option<Flock<File>>> {
-    let file = OpenOptions::new().read(true).write(true).create(create).truncate(false).open(folder.join(LOCK))?;
+    let file =
+        OpenOptions::new().read(true).write(true).create(create).truncate(false).mode(0o600).open(folder.join(LOCK))?;
     match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
         Ok(lock) => Ok(Some(lock)),
         Err((_, Errno::EWOULDBLOCK)) => Ok(None),

@@ -23,7 +23,7 @@ const SCRIPTS_FILES: u64 = 16_384;
 
 const DEVICES: [&str; 5] = ["null", "zero", "full", "random", "urandom"];
 /// What programs of the host need of it. Each may be missing.
-const HOST_PATHS: [&str; 17] = [
+pub(crate) const HOST_PATHS: [&str; 17] = [
     "/bin",
     "/sbin",
     "/lib",

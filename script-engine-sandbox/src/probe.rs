@@ -3,13 +3,14 @@
 
 use std::sync::Arc;
 
-use script_engine_core::contract::{BootSpec, Posture, Sandbox as _};
+use script_engine_core::contract::{BootSpec, Posture, Sandbox as _, SandboxPaths};
 use script_engine_core::sandbox::{AgentSandbox, SessionSettings};
 use script_engine_core::{Capability, Error, ErrorKind, Limits, Mechanism, Restriction, Result};
 
 use crate::cgroup::{Controllers, Place};
 use crate::config::{Isolation, Root};
-use crate::posture;
+use crate::posture::{self, Promise};
+use crate::process;
 use crate::runtime::Shared;
 
 /// Boots a sandbox, compares how a script in it finds itself with what is promised, and says what the
@@ -17,27 +18,37 @@ use crate::runtime::Shared;
 /// promise.
 pub(crate) async fn prove(shared: &Arc<Shared>) -> Result<Capability> {
     let claimed = capability(shared.config.isolation, &shared.host.place);
-    let facts = look(shared, &claimed).await?;
-    let broken = posture::broken(shared.config.isolation, &facts.0);
+    let (facts, promise) = look(shared, &claimed).await?;
+    let broken = posture::broken(&promise, &facts.0);
     if broken.is_empty() {
         return Ok(claimed);
     }
     Err(unsupported(format!("in a sandbox made as a probe, {}", broken.join("; "))))
 }
 
-/// Boots a probe, asks, and removes it.
-async fn look(shared: &Arc<Shared>, claimed: &Capability) -> Result<Posture> {
+/// What a script in the sandbox with this number is to find.
+fn promise(shared: &Shared, number: u64, paths: SandboxPaths) -> Promise {
+    match shared.config.isolation {
+        Isolation::Namespaces => Promise::in_namespaces(shared.host.may_map_ids),
+        Isolation::Process => Promise {
+            isolation: Isolation::Process,
+            script_id: process::script_id(shared.ids(number)).map_or((shared.host.uid, shared.host.gid), |it| (it, it)),
+            no_groups: shared.host.may_map_ids,
+            paths,
+        },
+    }
+}
+
+/// Boots a probe, asks, and removes it. Gives the facts and what was promised for it.
+async fn look(shared: &Arc<Shared>, claimed: &Capability) -> Result<(Posture, Promise)> {
     // The host's own programs need no root folder to be there, which `provide` looks after.
     let spec = BootSpec { limits: Limits::default() };
-    let booted = shared.boot(&Root::default(), &spec, claimed).await?;
+    let (booted, number) = shared.boot(&Root::default(), &spec, claimed).await?;
+    let promise = promise(shared, number, booted.paths.clone());
     let mut sandbox = AgentSandbox::connect(booted, SessionSettings::default()).await.map_err(|it| explain(&it))?;
     let facts = sandbox.posture().await;
     Box::new(sandbox).destroy().await?;
-    match facts {
-        // Until the agent tells its posture there is nothing to compare.
-        Err(error) if error.message().starts_with("posture: none") => Ok(Posture::default()),
-        facts => facts,
-    }
+    Ok((facts?, promise))
 }
 
 /// What sandboxes of this kind enforce, if the probe does not find otherwise.

@@ -5,17 +5,43 @@ use std::ffi::OsString;
 use std::fs::DirBuilder;
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use script_engine_core::contract::{Filter, SandboxPaths};
 use script_engine_core::wire::LandlockRule;
 
-use crate::plan::Ids;
+use crate::config::{Config, Root};
+use crate::host::Host;
+use crate::plan::{HOST_PATHS, Ids};
+
+/// Settings that a sandbox with a root of its own has in a generated form. None of them is secret.
+const PROCESS_SETTINGS: [&str; 4] = ["/etc/group", "/etc/hosts", "/etc/nsswitch.conf", "/etc/passwd"];
 
 /// Where the sandbox's folders are.
 pub(crate) fn paths(folder: &Path) -> SandboxPaths {
     let below = |name: &str| folder.join(name).to_string_lossy().into_owned();
     SandboxPaths { scripts: below("scripts"), work: below("work"), tmp: below("tmp") }
+}
+
+/// What scripts may read: the host's programs and what belongs to them, and the process table, in which
+/// landlock hides what is not theirs.
+pub(crate) fn readable(config: &Config, host: &Host) -> Vec<PathBuf> {
+    let mut paths: Vec<PathBuf> = ["/usr", "/proc"].into_iter().chain(HOST_PATHS).map(PathBuf::from).collect();
+    paths.extend(PROCESS_SETTINGS.iter().map(PathBuf::from));
+    paths.extend(host.toolchain_settings.iter().map(|it| Path::new("/etc").join(it)));
+    for root in config.roots.values().chain([&config.root]) {
+        if let Root::Host { more } = root {
+            paths.extend(more.iter().cloned());
+        }
+    }
+    paths.push(SandboxPaths::default().scripts.into());
+    paths
+}
+
+/// What scripts may write; [`relocate`] puts the sandbox's own folders there.
+pub(crate) fn writable() -> [PathBuf; 2] {
+    let SandboxPaths { work, tmp, .. } = SandboxPaths::default();
+    [work.into(), tmp.into()]
 }
 
 /// Who scripts run as: an id of their own, or `None` for the host program's.

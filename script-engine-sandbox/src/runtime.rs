@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
+use script_engine_agent::profile::{self, Profile};
 use script_engine_core::contract::{
     BootSpec, Booted, ExecutorInfo, Filter, GcReport, Machine, OwnerStatus, Progress, ReapReport, RuntimeLease,
     RuntimeManager, SandboxPaths,
@@ -56,10 +57,7 @@ impl Manager {
         let owners = Owners::open(&config.state_dir)?;
         let owner = Arc::new(owners.enter(owner, &host.place)?);
         let program = Program::new(&config.agent)?;
-        let filter = Arc::new(match config.isolation {
-            Isolation::Namespaces => Filter::default(),
-            Isolation::Process => Filter::default(),
-        });
+        let filter = Arc::new(filter(&config, &host)?);
         Ok(Self(Arc::new(Shared {
             spares: Spares::new(config.spare_launchers),
             config,
@@ -116,7 +114,7 @@ impl RuntimeManager for Manager {
         let root = self.0.root(&lease.spec.language)?.clone();
         let booted = self.0.boot(&root, spec, &capability).await;
         Arc::clone(&self.0).refill();
-        booted
+        Ok(booted?.0)
     }
 
     async fn owners(&self) -> Result<Vec<OwnerStatus>> {
@@ -142,6 +140,16 @@ impl RuntimeManager for Manager {
     }
 }
 
+/// The filters of every script.
+fn filter(config: &Config, host: &Host) -> Result<Filter, SandboxError> {
+    let profile = match config.isolation {
+        Isolation::Namespaces => profile::sandbox(),
+        Isolation::Process => profile::process(&process::readable(config, host), &process::writable()),
+    };
+    let Profile { seccomp, landlock } = profile.map_err(|error| SandboxError::Unsupported(error.to_string()))?;
+    Ok(Filter { seccomp, landlock })
+}
+
 fn crashed(error: tokio::task::JoinError) -> Error {
     Error::internal("a blocking step of the sandbox backend did not end").with_source(error)
 }
@@ -164,7 +172,7 @@ impl Shared {
         }
     }
 
-    fn ids(&self, number: u64) -> Ids {
+    pub(crate) fn ids(&self, number: u64) -> Ids {
         Ids::choose(&self.host, self.config.id_range, self.owner.id.bits() as u64, number)
     }
 
@@ -226,8 +234,8 @@ impl Shared {
         });
     }
 
-    /// Boots a sandbox that is claimed to be as `capability` says.
-    pub(crate) async fn boot(&self, root: &Root, spec: &BootSpec, capability: &Capability) -> Result<Booted> {
+    /// Boots a sandbox that is claimed to be as `capability` says. Gives its number too.
+    pub(crate) async fn boot(&self, root: &Root, spec: &BootSpec, capability: &Capability) -> Result<(Booted, u64)> {
         if self.spares.is_closed() {
             return Err(SandboxError::Closed.into());
         }
@@ -260,15 +268,19 @@ impl Shared {
                 return Err(SandboxError::Plan(source.to_string()).into());
             }
         }
-        let supervise_memory = capability.of(Restriction::Memory) == Enforced::By(Mechanism::Supervised);
-        Ok(Booted {
+        let supervised = |it: Restriction| capability.of(it) == Enforced::By(Mechanism::Supervised);
+        let booted = Booted {
             link: Box::new(link),
             machine: Arc::new(machine),
             enforcement: capability.report(),
             filter,
-            supervise_memory,
+            supervise_memory: supervised(Restriction::Memory),
+            // Without a user (or a user namespace) of its own the script's processes are counted with others.
+            supervise_pids: supervised(Restriction::Pids)
+                || (self.config.isolation == Isolation::Process && !self.host.may_map_ids),
             paths,
-        })
+        };
+        Ok((booted, number))
     }
 }
 

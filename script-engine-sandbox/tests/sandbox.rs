@@ -2,10 +2,11 @@
 
 #[cfg(test)]
 #[path = "sandbox/harness.rs"]
+#[allow(dead_code, reason = "each test program uses a part of it")]
 mod harness;
 
 use harness::Harness;
-use script_engine_core::contract::RuntimeManager as _;
+use script_engine_sandbox::{Cgroups, Isolation};
 
 /// Cases that hold for every user. An ordinary user runs them from a copy of this program.
 mod anyone {
@@ -57,6 +58,18 @@ mod anyone {
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_script_without_namespaces_is_held_by_filters() {
+        let harness = Harness::with("process", |config| config.isolation = Isolation::Process).await;
+        let run = harness
+            .sh("pwd | grep -c script-engine-test; echo x > f && cat f; cat /etc/shadow; ls /root /home; \
+                 echo x > /tmp/stray; echo x > $SCRIPT_ENGINE_TEST; ls /proc/1/fd; kill -0 1 && echo killed; exit 7")
+            .await;
+        assert_eq!((run.code, run.stdout.as_str()), (Some(7), "1\nx\n"), "{run:?}");
+        assert!(!std::path::Path::new("/tmp/stray").exists());
+        harness.assert_nothing_left().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_missing_root_folder_is_named() {
         let harness = Harness::with("root", |config| {
             config.roots.insert("bash".into(), script_engine_sandbox::Root::Folder("/srv/not/there".into()));
@@ -83,9 +96,9 @@ mod anyone {
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_dropped_machine_is_removed() {
         let harness = Harness::with("dropped", |config| config.spare_launchers = 0).await;
-        let booted = harness.boot().await.expect("boots");
+        let running = harness.start("sleep 1000").await;
         assert!(!harness.is_gone());
-        drop(booted);
+        drop(running);
         let gone = async {
             while !harness.is_gone() {
                 tokio::task::yield_now().await;
@@ -98,12 +111,9 @@ mod anyone {
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn what_a_killed_engine_left_is_reaped() {
         let harness = Harness::new("reap").await;
-        let dead = harness.another_engine_killed_while_it_runs("sleep 1000").await;
-        let found = harness.manager.owners().await.expect("listed");
-        assert!(found.iter().any(|it| it.owner == dead && !it.alive), "{found:?}");
-        let report = harness.manager.reap(dead).await.expect("reaped");
-        assert!(!report.removed.is_empty());
-        assert!(harness.manager.reap(dead).await.expect("again").removed.is_empty());
+        let test = "anyone::engine_that_will_be_killed";
+        let dead = harness.another_engine_killed_while_it_runs(test, "sleep 1000").await;
+        harness.manager_reaps(dead).await;
         assert_eq!(harness::left_of(dead), Vec::<String>::new());
         harness.assert_nothing_left().await;
     }
@@ -151,6 +161,25 @@ mod as_root {
         let run = harness.sh("timeout 1 sh -c 'while :; do :; done'; cat /proc/1/stat >/dev/null; times").await;
         assert!(started.elapsed().as_millis() >= 900);
         assert!(run.usage.cpu.as_millis() < 600, "{run:?}");
+        harness.assert_nothing_left().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_killed_launcher_takes_the_sandbox_along_without_a_cgroup() {
+        let harness = Harness::with("uncontrolled", |config| {
+            config.cgroups = Cgroups::Off;
+            config.spare_launchers = 0;
+        })
+        .await;
+        let mut running = harness.start("setsid sleep 1000 & sleep 1000").await;
+        let processes = harness.processes();
+        assert!(processes.len() >= 5, "{processes:?}");
+        for pid in harness.launchers() {
+            harness::kill(pid);
+        }
+        assert!(running.next_is_lost().await);
+        harness::await_end_of(&processes[1..]).await;
+        running.destroy().await;
         harness.assert_nothing_left().await;
     }
 

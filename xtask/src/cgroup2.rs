@@ -139,11 +139,8 @@ fn build_tests() -> Outcome<PathBuf> {
     if !exists {
         return Err(format!("`{PACKAGE}` has no test target `{TEST}`").into());
     }
-    let mut build = cargo();
-    build
-        .args(["test", "--package", PACKAGE, "--test", TEST, "--no-run"])
-        .arg("--message-format=json-render-diagnostics");
-    let messages = capture(&mut build)?;
+    let messages =
+        capture(cargo().args(["test", "--package", PACKAGE, "--test", TEST, "--no-run", "--message-format=json"]))?;
     String::from_utf8(messages)?
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())

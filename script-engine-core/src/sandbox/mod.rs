@@ -171,7 +171,8 @@ impl AgentSandbox {
             cwd: self.paths.work.clone().into_bytes(),
             stdin: job.stdin,
             open_files: limits.open_files,
-            processes: limits.pids,
+            // The kernel counts a user's processes: where that would count others', the agent does.
+            processes: if self.supervise_pids { 0 } else { limits.pids },
             file_bytes: limits.work_bytes.max(limits.tmp_bytes),
             supervised_memory: if self.supervise_memory { limits.memory_bytes } else { 0 },
             supervised_processes: if self.supervise_pids { limits.pids } else { 0 },

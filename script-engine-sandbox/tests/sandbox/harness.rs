@@ -10,7 +10,7 @@ use script_engine_core::contract::{
     BootSpec, Booted, Machine, OutputStream, Progress, RunEvent, RuntimeManager, Sandbox as _, ScriptControl,
 };
 use script_engine_core::sandbox::{AgentSandbox, SessionSettings};
-use script_engine_core::{Exit, Job, Limits, OwnerId, Result, RuntimeSpec, Usage};
+use script_engine_core::{Capability, Exit, Job, Limits, OwnerId, Result, RuntimeSpec, Usage};
 use script_engine_sandbox::{Config, Manager};
 
 /// Set for the copy of this program that is an engine to be killed: its state folder and owner.
@@ -23,7 +23,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) struct Harness {
     pub(crate) manager: Manager,
     pub(crate) limits: Limits,
-    owner: OwnerId,
+    pub(crate) capability: Capability,
+    pub(crate) owner: OwnerId,
     state: PathBuf,
 }
 
@@ -44,8 +45,8 @@ impl Harness {
         let mut config = Config::new(&state);
         change(&mut config);
         let manager = Manager::open(config, owner).expect("the backend opens");
-        manager.probe().await.expect("a sandbox can be made");
-        Self { manager, limits: Limits::default(), owner, state }
+        let capability = manager.probe().await.expect("a sandbox can be made");
+        Self { manager, limits: Limits::default(), capability, owner, state }
     }
 
     pub(crate) async fn boot(&self) -> Result<Booted> {
@@ -112,13 +113,21 @@ impl Harness {
         std::fs::remove_dir_all(&self.state).expect("the state folder is removed");
     }
 
-    /// Has a copy of this program run a script in a sandbox with the same state folder, and kills it
-    /// with nothing but SIGKILL. Gives its owner.
-    pub(crate) async fn another_engine_killed_while_it_runs(&self, script: &str) -> OwnerId {
+    /// Removes what a dead owner left, and finds nothing the second time.
+    pub(crate) async fn manager_reaps(&self, dead: OwnerId) {
+        let found = self.manager.owners().await.expect("listed");
+        assert!(found.iter().any(|it| it.owner == dead && !it.alive), "{found:?}");
+        assert!(!self.manager.reap(dead).await.expect("reaped").removed.is_empty());
+        assert!(self.manager.reap(dead).await.expect("again").removed.is_empty());
+    }
+
+    /// Has a copy of this program (its test `test`) run a script in a sandbox with the same state
+    /// folder, and kills it with nothing but SIGKILL. Gives its owner.
+    pub(crate) async fn another_engine_killed_while_it_runs(&self, test: &str, script: &str) -> OwnerId {
         use tokio::io::{AsyncBufReadExt as _, BufReader};
         let state = self.state.to_str().expect("a plain path");
         let mut engine = tokio::process::Command::new(std::env::current_exe().expect("this program"))
-            .args(["--exact", "anyone::engine_that_will_be_killed", "--nocapture"])
+            .args(["--exact", test, "--nocapture", "--include-ignored"])
             .env(VICTIM, format!("{state}\n{script}"))
             .stdout(std::process::Stdio::piped())
             .kill_on_drop(true)
@@ -144,8 +153,8 @@ pub(crate) async fn be_the_engine_that_will_be_killed() {
     let (state, script) = text.split_once('\n').expect("two lines");
     let owner = owner_of(Path::new(state));
     let manager = Manager::open(Config::new(state), owner).expect("the backend opens");
-    manager.probe().await.expect("a sandbox can be made");
-    let harness = Harness { manager, limits: Limits::default(), owner, state: state.into() };
+    let capability = manager.probe().await.expect("a sandbox can be made");
+    let harness = Harness { manager, limits: Limits::default(), capability, owner, state: state.into() };
     let _running = harness.start(script).await;
     println!("{owner}");
     std::future::pending::<()>().await;
@@ -271,6 +280,16 @@ fn is_ours(pid: i32) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let parent = status.lines().find_map(|it| it.strip_prefix("PPid:")?.trim().parse::<u32>().ok());
     parent == Some(std::process::id())
+}
+
+/// Waits until processes that nobody here is the parent of are gone.
+pub(crate) async fn await_end_of(pids: &[i32]) {
+    let gone = async {
+        while pids.iter().any(|it| Path::new(&format!("/proc/{it}")).exists()) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, gone).await.expect("they end");
 }
 
 /// The real user ids of processes.

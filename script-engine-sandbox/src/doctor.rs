@@ -1,1 +1,0 @@
-//! Says what works on this machine and how to mend what does not.
