@@ -1,1 +1,65 @@
-//! The script languages: how each is checked, prepared and started.
+//! The script languages: how each is checked, prepared and started. A host adds its own by
+//! implementing [`Language`] beside these; nothing here is special.
+//!
+//! What the languages do with a source that an editor or a form has left its marks in:
+//!
+//! | | UTF-8 byte order mark | CRLF | not UTF-8 | NUL, UTF-16 |
+//! |---|---|---|---|---|
+//! | Bash | taken off | all lines: made LF; some lines: refused | kept | refused |
+//! | Python | kept | kept | as its `coding` line says | refused |
+//! | TypeScript, JavaScript | kept | kept | refused | refused |
+
+use std::sync::Arc;
+
+use script_engine_core::Result;
+use script_engine_core::contract::Language;
+
+mod bash;
+mod facts;
+mod hash_bang;
+#[cfg(test)]
+mod interpreter;
+mod python;
+mod source_text;
+#[cfg(feature = "typescript")]
+mod typescript;
+
+pub use bash::Bash;
+pub use python::Python;
+#[cfg(feature = "typescript")]
+pub use typescript::TypeScript;
+
+/// All languages of this crate.
+#[must_use]
+pub fn builtin() -> Vec<Arc<dyn Language>> {
+    fn shared(language: Result<impl Language>) -> Option<Arc<dyn Language>> {
+        // Only a name that is none could fail, and the tests see that none is.
+        language.ok().map(|it| Arc::new(it) as Arc<dyn Language>)
+    }
+    let languages = [
+        shared(Bash::new()),
+        shared(Python::new()),
+        #[cfg(feature = "typescript")]
+        shared(TypeScript::new()),
+    ];
+    languages.into_iter().flatten().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_languages_are_there_with_limits_in_range() {
+        let languages = builtin();
+        let names: Vec<&str> = languages.iter().map(|it| it.info().id.as_str()).collect();
+        assert_eq!(names[..2], ["bash", "python"]);
+        assert_eq!(names.get(2).copied(), cfg!(feature = "typescript").then_some("typescript"));
+        for language in languages {
+            let info = language.info();
+            assert_eq!(info.limits.problems(), vec![]);
+            assert!(info.extensions.iter().any(|it| Some(it.as_str()) == info.entry_point.extension()));
+            assert!(language.fingerprint().starts_with(info.id.as_str()));
+        }
+    }
+}

@@ -330,16 +330,6 @@ struct AgentControl {
     execution: u32,
 }
 
-impl AgentControl {
-    /// Tells the agent something. A script whose sandbox is gone is gone: nothing is left to be done to it.
-    async fn tell(&self, message: &ToAgent) -> Result<()> {
-        match self.outbox.send(message, self.execution).await {
-            Err(error) if error.kind() == ErrorKind::Unavailable => Ok(()),
-            sent => sent,
-        }
-    }
-}
-
 #[async_trait]
 impl ScriptControl for AgentControl {
     async fn stop(&self, stop: Stop) -> Result<()> {
@@ -350,7 +340,7 @@ impl ScriptControl for AgentControl {
             Stop::Ask => TERM,
             Stop::Kill => KILL,
         };
-        self.tell(&ToAgent::Signal { signal }).await
+        self.outbox.send(&ToAgent::Signal { signal }, self.execution).await
     }
 
     async fn write_stdin(&self, mut bytes: Bytes) -> Result<()> {
@@ -370,7 +360,7 @@ impl ScriptControl for AgentControl {
             first.forget();
             let piece = bytes.split_to(taken);
             let message = ToAgent::Data { stream: Stream::Stdin, time_us: 0, bytes: piece.to_vec() };
-            self.tell(&message).await?;
+            self.outbox.send(&message, self.execution).await?;
         }
         Ok(())
     }
@@ -379,7 +369,7 @@ impl ScriptControl for AgentControl {
         if self.inbox.is_over(self.execution) {
             return Ok(());
         }
-        self.tell(&ToAgent::End { stream: Stream::Stdin }).await
+        self.outbox.send(&ToAgent::End { stream: Stream::Stdin }, self.execution).await
     }
 }
 

@@ -1,0 +1,33 @@
+//! Writes down what a language is. The literals in this crate are checked by its tests.
+
+use script_engine_core::contract::LanguageInfo;
+use script_engine_core::{EntryPoint, LanguageId, Limits, Result};
+
+/// What differs between the languages of this crate.
+pub(crate) struct Facts<'a> {
+    pub(crate) id: &'a str,
+    pub(crate) title: &'a str,
+    pub(crate) extensions: &'a [&'a str],
+    pub(crate) interpreters: &'a [&'a str],
+    pub(crate) entry_point: &'a str,
+    pub(crate) milli_cpus: u32,
+    pub(crate) memory_mib: u64,
+    pub(crate) image: &'a str,
+    pub(crate) env: &'a [(&'a str, &'a str)],
+}
+
+impl Facts<'_> {
+    pub(crate) fn info(&self) -> Result<LanguageInfo> {
+        let all = |it: &[&str]| it.iter().map(ToString::to_string).collect();
+        Ok(LanguageInfo {
+            id: LanguageId::parse(self.id)?,
+            title: self.title.to_owned(),
+            extensions: all(self.extensions),
+            interpreters: all(self.interpreters),
+            entry_point: EntryPoint::parse(self.entry_point)?,
+            limits: Limits { milli_cpus: self.milli_cpus, memory_bytes: self.memory_mib << 20, ..Limits::default() },
+            image: self.image.to_owned(),
+            env: self.env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+        })
+    }
+}
