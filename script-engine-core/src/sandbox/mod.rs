@@ -330,6 +330,16 @@ struct AgentControl {
     execution: u32,
 }
 
+impl AgentControl {
+    /// Tells the agent something. A script whose sandbox is gone is gone: nothing is left to be done to it.
+    async fn tell(&self, message: &ToAgent) -> Result<()> {
+        match self.outbox.send(message, self.execution).await {
+            Err(error) if error.kind() == ErrorKind::Unavailable => Ok(()),
+            sent => sent,
+        }
+    }
+}
+
 #[async_trait]
 impl ScriptControl for AgentControl {
     async fn stop(&self, stop: Stop) -> Result<()> {
@@ -340,7 +350,7 @@ impl ScriptControl for AgentControl {
             Stop::Ask => TERM,
             Stop::Kill => KILL,
         };
-        self.outbox.send(&ToAgent::Signal { signal }, self.execution).await
+        self.tell(&ToAgent::Signal { signal }).await
     }
 
     async fn write_stdin(&self, mut bytes: Bytes) -> Result<()> {
@@ -360,7 +370,7 @@ impl ScriptControl for AgentControl {
             first.forget();
             let piece = bytes.split_to(taken);
             let message = ToAgent::Data { stream: Stream::Stdin, time_us: 0, bytes: piece.to_vec() };
-            self.outbox.send(&message, self.execution).await?;
+            self.tell(&message).await?;
         }
         Ok(())
     }
@@ -369,7 +379,7 @@ impl ScriptControl for AgentControl {
         if self.inbox.is_over(self.execution) {
             return Ok(());
         }
-        self.outbox.send(&ToAgent::End { stream: Stream::Stdin }, self.execution).await
+        self.tell(&ToAgent::End { stream: Stream::Stdin }).await
     }
 }
 

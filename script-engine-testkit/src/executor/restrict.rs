@@ -101,6 +101,12 @@ async fn check(it: &Bench, outside: &Outside, restriction: Restriction) -> Proof
     ensure!(fine, "a script that keeps within it was stopped: {}", kept.text());
     match restriction {
         Restriction::Cpu => share(&kept),
+        Restriction::FileSystem => {
+            // A script may well have a file of that name in a `/tmp` of its own.
+            let unchanged = std::fs::read_to_string(&outside.secret).is_ok_and(|it| it == SECRET);
+            ensure!(unchanged, "a file of the host was changed");
+            Ok(())
+        }
         Restriction::Network => {
             ensure!(outside.listener.accept().is_err(), "a connection reached the host");
             Ok(())
@@ -132,9 +138,10 @@ fn scripts(restriction: Restriction) -> (&'static str, &'static str) {
         ),
         Restriction::FileSystem => (
             r#"grep canary "$6" 2>/dev/null && echo BREACHED
-               for it in "$2/new" "$2/main.sh" /etc/kit /usr/kit /kit "$6"; do
+               for it in "$2/new" "$2/main.sh" /etc/kit /usr/kit /kit; do
                    (echo x >> "$it") 2>/dev/null && echo "$it BREACHED"
                done
+               (echo x >> "$6") 2>/dev/null
                rm -f "$2/main.sh" 2>/dev/null; [ -e "$2/main.sh" ] || echo BREACHED"#,
             r#"echo a > "$3/file" && echo b > "$4/file" && cat "$2/main.sh" "$3/file" "$4/file" >/dev/null && echo FINE"#,
         ),
