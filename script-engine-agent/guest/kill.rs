@@ -1,9 +1,12 @@
 //! Killing everything that scripts have started, wherever it hid.
 
-use crate::sys::{process, signal};
-use crate::usage;
+use std::os::fd::{AsFd as _, OwnedFd};
 
-/// Rounds of stopping what is found before killing it: what forks meanwhile is found in the next.
+use crate::sys::{process, signal};
+use crate::usage::{self, Found};
+
+/// Rounds of stopping what is found before it is killed: what was forked meanwhile is found in the
+/// next.
 const ROUNDS: usize = 16;
 
 /// Kills all descendants of the agent that runs without a pid namespace under it. As process 1 the
@@ -15,35 +18,48 @@ pub fn descendants() {
         let _ = signal::send_to_all(signal::SIGKILL);
         return;
     }
-    let own = process::id();
-    let mut stopped = Vec::new();
+    let mut seen: Vec<Found> = Vec::new();
+    let mut held = Vec::new();
     for _ in 0..ROUNDS {
-        let fresh: Vec<i32> = usage::descendants(own).into_iter().filter(|it| !stopped.contains(it)).collect();
+        let fresh: Vec<Found> = usage::descendants(process::id()).into_iter().filter(|it| !seen.contains(it)).collect();
         if fresh.is_empty() {
             break;
         }
-        for pid in fresh {
-            // It may be gone by now. Its id cannot have been given to another process: the agent is
-            // its parent, or becomes it, and has not waited for it yet.
-            let _ = signal::send(pid, signal::SIGSTOP);
-            stopped.push(pid);
+        for found in fresh {
+            seen.push(found);
+            if let Some(process) = hold(found) {
+                send(&process, signal::SIGSTOP);
+                held.push(process);
+            }
         }
     }
-    for pid in stopped {
-        let _ = signal::send(pid, signal::SIGKILL);
+    for process in &held {
+        send(process, signal::SIGKILL);
     }
 }
 
-/// Sends a signal to all descendants of the agent.
+/// Sends a signal to all descendants of the agent. What is stopped is woken if it is asked to end.
 pub fn signal_descendants(number: i32) {
     if process::id() == 1 {
         let _ = signal::send_to_all(number);
         return;
     }
-    for pid in usage::descendants(process::id()) {
-        let _ = signal::send(pid, number);
+    for process in usage::descendants(process::id()).into_iter().filter_map(hold) {
+        send(&process, number);
         if signal::asks_to_end(number) {
-            let _ = signal::send(pid, signal::SIGCONT);
+            send(&process, signal::SIGCONT);
         }
     }
+}
+
+/// Holds on to a process, unless its id means another one by now: its parent may have waited for it
+/// since it was found.
+fn hold(found: Found) -> Option<OwnedFd> {
+    let held = signal::hold(found.pid).ok()?;
+    usage::is(found).then_some(held)
+}
+
+fn send(process: &OwnedFd, number: i32) {
+    // It may have ended by itself.
+    let _ = signal::send_to(process.as_fd(), number);
 }

@@ -42,7 +42,7 @@ fn main() {
         // What follows marks the process as its owner's, for whoever looks for left-overs.
         ["launch", ..] => boot::launch(),
         ["version"] => sys::file::write_all(1, format!("{MARKED_BUILD}\n").as_bytes()).map_or(1, |()| 0),
-        _ => complain("usage: agent serve [--script-uid UID:GID] | agent launch | agent version"),
+        _ => complain(&format!("usage: {} | agent launch | agent version", serve::USAGE)),
     };
     sys::process::exit(code);
 }

@@ -8,6 +8,7 @@ use super::filter::Filter;
 use super::stub;
 use crate::serve::{Config, Containment};
 use crate::sys::{self, Errno, file, identity, process};
+use crate::usage;
 use crate::wire::Start;
 
 /// Bytes that a script may print before the agent has looked.
@@ -60,6 +61,10 @@ pub fn start_posture(config: &Config, filter: &Filter, start: &Start) -> Result<
 }
 
 fn launch(child: &Child<'_>, feed: bool) -> Result<Launched, Failure> {
+    if child.config.containment == Containment::Flat && process::id() != 1 && !usage::can_look() {
+        let text = "without /proc and without a pid namespace what a script starts could not be found again";
+        return Err(Failure::new("start", text.to_owned(), Errno::ENOSYS));
+    }
     let fail = |what: &'static str| move |error| Failure::new("start", format!("cannot make {what}"), error);
     // Made as the script's user, or the script could not open /dev/stdin and its siblings.
     let (stdin, stdout, stderr) = identity::as_file_user(child.config.script_uid, || {

@@ -271,6 +271,9 @@ impl Agent {
                 }
                 (self.lease_ms, self.beat_ms) = (u64::from(lease_ms), u64::from(beat_ms));
                 self.lease_until = time::monotonic_ms() + self.lease_ms;
+                if let Some(job) = &mut self.job {
+                    job.beat_within(self.beat_ms);
+                }
             }
             ToAgent::Ping => {}
             ToAgent::Filter { seccomp, landlock } => self.filter = Filter { seccomp, landlock },

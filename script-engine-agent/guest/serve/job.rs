@@ -13,7 +13,7 @@ use crate::script::stub::Report;
 use crate::sys::poll::{Entry, IN};
 use crate::sys::process::Ended;
 use crate::sys::{Errno, file, process, signal, time};
-use crate::usage::{self, Group, Sample};
+use crate::usage::{self, Group, Sample, Stores};
 use crate::wire::{FromAgent, Start, Stream};
 
 /// How often killing is tried again until nothing is left.
@@ -285,6 +285,11 @@ impl Job {
         }
     }
 
+    /// The next beat is not to come later than this.
+    pub fn beat_within(&mut self, beat_ms: u64) {
+        self.next_beat = self.next_beat.min(time::monotonic_ms() + beat_ms);
+    }
+
     /// Takes bytes for standard input; `false` if they were not granted.
     pub fn feed(&mut self, bytes: &[u8], link: &mut Link) -> bool {
         let granted = self.stdin.take(bytes);
@@ -372,8 +377,11 @@ impl Job {
 
     fn sample(&mut self, config: &Config) -> Sample {
         let root = if config.containment == Containment::Nested { self.pid } else { process::id() };
-        let mut sample = usage::sample(root);
-        sample.memory += usage::stored(&[&config.work_dir, &config.tmp_dir, b"/dev/shm"]);
+        // Elsewhere they hold what is not the script's.
+        let own: [&[u8]; 3] = [&config.work_dir, &config.tmp_dir, b"/dev/shm"];
+        let stores = Stores { folders: if config.private { &own } else { &[] }, ipc: config.private };
+        let limit = if self.limits.memory > 0 { self.limits.memory } else { u64::MAX };
+        let mut sample = usage::sample(root, stores, limit);
         sample.cpu_us += self.used.user_us + self.used.system_us;
         self.peak = self.peak.max(sample.memory);
         self.last = sample;
@@ -381,8 +389,10 @@ impl Job {
     }
 
     fn watch(&mut self, now: u64, config: &Config) {
-        self.next_watch = now + WATCH_MS;
         let sample = self.sample(config);
+        let after = time::monotonic_ms();
+        // Of very many processes a look takes long; most of the time is still theirs.
+        self.next_watch = after + WATCH_MS.max(4 * (after - now));
         self.out_of_memory |= self.limits.memory > 0 && sample.memory > self.limits.memory;
         self.too_many_processes |= self.limits.processes > 0 && sample.processes > self.limits.processes;
         if self.out_of_memory || self.too_many_processes {

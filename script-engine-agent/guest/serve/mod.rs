@@ -40,42 +40,52 @@ pub struct Config {
     pub tmp_dir: Vec<u8>,
 }
 
+/// What `agent serve` may be told.
+pub const USAGE: &str = "agent serve [--script-uid UID:GID] [--private] [--folder FOLDER] [--owner TEXT]";
+
 impl Config {
-    /// The settings of an agent that is started in a container, or by a host without namespaces: the
-    /// link on its standard streams; the usual folders, or those below `--folder`. What follows
-    /// `--owner` marks the process for whoever looks for left-overs.
+    /// The settings of an agent that is started where it is to serve: in a container, or on a host for
+    /// scripts without namespaces. The link is on its standard streams: both directions on standard
+    /// input if that is a socket. Its folders are the usual ones, or those below `--folder`. What
+    /// follows `--owner` marks the process for whoever looks for left-overs.
     pub fn from_arguments(arguments: &[&str]) -> Result<Self, String> {
-        let stdin_is_socket = sys::file::is_socket(0);
         let mut config = Self {
             link_in: 0,
-            link_out: if stdin_is_socket { 0 } else { 1 },
+            link_out: if sys::file::is_socket(0) { 0 } else { 1 },
             containment: Containment::Flat,
             script_uid: None,
-            private: sys::process::id() == 1,
+            private: false,
             scripts_dir: b"/scripts".to_vec(),
             work_dir: b"/work".to_vec(),
             tmp_dir: b"/tmp".to_vec(),
         };
-        let mut rest = arguments;
-        while let [name, value, tail @ ..] = rest {
+        let mut rest = arguments.iter();
+        while let Some(name) = rest.next() {
+            if *name == "--private" {
+                config.private = true;
+                continue;
+            }
+            let value = rest.next().ok_or_else(|| format!("{name} needs a value; {USAGE}"))?;
             match *name {
-                "--script-uid" => {
-                    let (user, group) = value.split_once(':').ok_or_else(|| format!("`{value}` is not UID:GID"))?;
-                    let number = |it: &str| it.parse::<u32>().map_err(|error| format!("`{it}` is not an id: {error}"));
-                    config.script_uid = Some((number(user)?, number(group)?));
-                }
-                "--folder" => {
+                "--script-uid" => config.script_uid = Some(ids(value)?),
+                "--folder" if value.starts_with('/') => {
                     let below = |name: &str| format!("{value}/{name}").into_bytes();
                     (config.scripts_dir, config.work_dir, config.tmp_dir) =
                         (below("scripts"), below("work"), below("tmp"));
                 }
+                "--folder" => return Err(format!("--folder: `{value}` is not absolute")),
                 "--owner" => {}
-                _ => return Err(format!("serve: unknown argument {name}")),
+                _ => return Err(format!("unknown option {name}; {USAGE}")),
             }
-            rest = tail;
         }
-        if rest.is_empty() { Ok(config) } else { Err(format!("serve: nothing follows {rest:?}")) }
+        Ok(config)
     }
+}
+
+fn ids(text: &str) -> Result<(u32, u32), String> {
+    let number = |it: &str| it.parse::<u32>().map_err(|error| format!("`{it}` is not an id: {error}"));
+    let (user, group) = text.split_once(':').ok_or_else(|| format!("`{text}` is not UID:GID"))?;
+    Ok((number(user)?, number(group)?))
 }
 
 /// Serves until the link ends, the lease expires, SIGTERM comes or the engine says so. Everything

@@ -53,6 +53,16 @@ pub fn remove(kind: Kind, id: i32) -> Result<()> {
     kind.control(id, IPC_RMID).map(drop)
 }
 
+/// Pages of System V shared memory that are in memory, attached or not.
+pub fn shared_pages() -> u64 {
+    const SHM_INFO: i32 = 14;
+    // `struct shm_info`: used ids, then pages in all, in memory, and swapped.
+    let mut info = [0_u64; 64];
+    // SAFETY: the buffer outlives the call and is longer than the structure.
+    let told = unsafe { call(number::SHMCTL, [0, word(SHM_INFO), info.as_mut_ptr() as usize, 0, 0, 0]) };
+    if told.is_ok() { info[2] + info[3] } else { 0 }
+}
+
 /// Whether message queues can be used. Opens one that is not there.
 pub fn queues_exist() -> bool {
     let name = c"script-engine-no-such-queue";

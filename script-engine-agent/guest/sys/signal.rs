@@ -77,6 +77,20 @@ pub fn send_to_all(signal: i32) -> Result<()> {
     if outcome == Err(Errno::ESRCH) { Ok(()) } else { outcome }
 }
 
+/// Holds on to a process, so that its id cannot come to mean another one.
+pub fn hold(pid: i32) -> Result<OwnedFd> {
+    // SAFETY: no pointers.
+    let fd = unsafe { call(number::PIDFD_OPEN, [word(pid), 0, 0, 0, 0, 0]) }?;
+    // SAFETY: the kernel has just made this descriptor for us.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
+}
+
+/// Sends a signal to a process that is held.
+pub fn send_to(held: BorrowedFd<'_>, signal: i32) -> Result<()> {
+    // SAFETY: without information to go with it there is no pointer.
+    unsafe { call(number::PIDFD_SEND_SIGNAL, [word(held.as_raw_fd()), word(signal), 0, 0, 0, 0]) }.map(drop)
+}
+
 /// Whether a signal asks a program to end, which it can only do while it is not stopped.
 pub fn asks_to_end(signal: i32) -> bool {
     matches!(signal, SIGTERM | SIGINT | SIGHUP)

@@ -129,7 +129,7 @@ impl Agent {
              mount -t tmpfs -o mode=755,uid={uid},gid={uid} tmpfs work; mount -t tmpfs -o mode=1777 tmpfs tmp; \
              mount -t tmpfs -o mode=1777 tmpfs dev/shm; mount -t mqueue mqueue dev/mqueue; \
              cp {agent} agent/agent; \
-             exec chroot . /agent/agent serve --script-uid {uid}:{uid}",
+             exec chroot . /agent/agent serve --private --script-uid {uid}:{uid}",
             root = root.display(),
             agent = binary().display(),
         );
@@ -329,6 +329,7 @@ impl Agent {
         let mut said = Vec::new();
         while said != expected {
             said.extend(self.next_data(execution, Stream::Stdout));
+            assert!(expected.starts_with(&said), "{:?}", String::from_utf8_lossy(&said));
         }
     }
 

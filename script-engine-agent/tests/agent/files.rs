@@ -196,8 +196,8 @@ fn a_reset_survives_a_million_files() {
 #[test]
 fn a_reset_ends_a_script_that_is_under_way() {
     for (name, mut agent) in Agent::private() {
-        agent.send(1, &ToAgent::Start(Box::new(shell("echo ready; yes"))));
-        agent.await_output(1, b"ready\n");
+        agent.send(1, &ToAgent::Start(Box::new(shell("echo ready >&2; yes"))));
+        agent.await_errors(1, b"ready\n");
         agent.send(8, &ToAgent::Reset);
         let mut exited = false;
         loop {

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use proptest::prelude::*;
 use script_engine_core::wire::{FromAgent, Header, Start, Stream, ToAgent};
 
-use crate::driver::{Agent, shell};
+use crate::driver::{Agent, binary, shell};
 
 /// Starts a script that wants to stay, ends the agent somehow, and looks whether anything is left.
 #[track_caller]
@@ -62,6 +62,50 @@ fn the_lease_holds_for_who_does_not_read() {
     agent.send(0, &ToAgent::Hello { lease_ms: 100, beat_ms: 1000 });
     // Not a byte is read before the agent has ended.
     assert_eq!(agent.child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn a_root_with_nothing_in_it_is_enough() {
+    let root = binary().with_file_name("scratch");
+    fs::create_dir_all(&root).unwrap();
+    let script = format!(
+        "mount -t tmpfs tmpfs {root}; cd {root}; cp {agent} agent; exec chroot . /agent serve --script-uid 71:71 --private",
+        root = root.display(),
+        agent = binary().display()
+    );
+    let pid_one = ["--pid", "--mount", "--fork", "--kill-child"];
+    for namespaces in [&pid_one[..], &["--mount"]] {
+        let mut command = Command::new("unshare");
+        command.args(namespaces).args(["sh", "-c", &script]);
+        let mut agent = Agent::connect(&mut command, &[]);
+        let start = Start { argv: vec![b"/agent".to_vec(), b"version".to_vec()], ..shell("") };
+        let outcome = agent.run(start);
+        if namespaces == pid_one {
+            assert!(outcome.stdout().ends_with(&format!("{}\n", script_engine_agent::BUILD)), "{outcome:?}");
+            assert_eq!(outcome.code(), 0);
+        } else {
+            // It could not find again what the script starts.
+            let Some(FromAgent::Fault { message, .. }) = outcome.fault else { panic!("{outcome:?}") };
+            assert!(message.starts_with("without /proc"), "{message}");
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_served_is_said() {
+    let check = |arguments: &[&str], needle: &str| {
+        let output = Command::new(binary()).args(arguments).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains(needle), "{said}");
+    };
+    check(&[], "usage: agent serve");
+    check(&["other"], "usage: agent serve");
+    check(&["serve", "--other", "x"], "unknown option --other");
+    check(&["serve", "--script-uid"], "--script-uid needs a value");
+    check(&["serve", "--script-uid", "5"], "`5` is not UID:GID");
+    check(&["serve", "--script-uid", "5:x"], "`x` is not an id");
+    check(&["serve", "--folder", "work"], "`work` is not absolute");
 }
 
 #[test]
