@@ -10,6 +10,9 @@ pub const KIND: u8 = 128;
 /// The version of the plan's binary form; both ends must speak the same one.
 pub const VERSION: u32 = 1;
 
+/// What a launcher says on its standard error, followed by the id of process 1 as the host sees it.
+pub const PROCESS_1: &str = "process 1 is ";
+
 /// A range of user or group ids: `count` of them from `inside` on are those from `outside` on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IdRange {

@@ -13,11 +13,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::unistd::Pid;
+use script_engine_agent::plan::PROCESS_1;
 use script_engine_core::OwnerId;
-use tokio::io::AsyncReadExt as _;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use tokio::net::UnixStream;
 use tokio::process::{Child, ChildStderr, Command};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use crate::cgroup::Cgroup;
 use crate::config::Agent;
@@ -25,8 +27,8 @@ use crate::error::SandboxError;
 
 /// What launchers call themselves in their arguments.
 pub(crate) const NAME: &str = "script-engine-agent";
-/// How much of what an agent says on its standard error is kept for the log.
-const COMPLAINTS: usize = 4096;
+/// How much of what an agent says on its standard error is heeded, in bytes.
+const COMPLAINTS: u64 = 4096;
 
 /// The agent's program, ready to be started.
 #[derive(Debug)]
@@ -70,6 +72,8 @@ fn seal(program: &[u8]) -> io::Result<OwnedFd> {
 pub(crate) struct Launcher {
     pub(crate) child: Child,
     pub(crate) link: UnixStream,
+    /// Process 1 of the sandbox, once the launcher has told it; closed when it never will.
+    pub(crate) process_1: watch::Receiver<Option<Pid>>,
 }
 
 impl Launcher {
@@ -94,24 +98,28 @@ impl Launcher {
             .kill_on_drop(true)
             .spawn()
             .map_err(failed)?;
+        let (told, process_1) = watch::channel(None);
         if let Some(stderr) = child.stderr.take() {
-            tokio::spawn(log_complaints(stderr));
+            tokio::spawn(listen(stderr, told));
         }
-        Ok(Self { child, link })
+        Ok(Self { child, link, process_1 })
     }
 }
 
-/// Drains an agent's standard error. It says something there only when all else fails.
-async fn log_complaints(mut stderr: ChildStderr) {
-    let mut kept = Vec::new();
+/// Drains an agent's standard error. A launcher names process 1 there; else something is said only when
+/// all else fails.
+async fn listen(stderr: ChildStderr, told: watch::Sender<Option<Pid>>) {
+    let mut lines = BufReader::new(stderr.take(COMPLAINTS)).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        match line.strip_prefix(PROCESS_1).and_then(|it| it.parse().ok()) {
+            Some(pid) => drop(told.send_replace(Some(Pid::from_raw(pid)))),
+            None => tracing::warn!(line, "an agent complained"),
+        }
+    }
+    // What is beyond the bound is drained all the same, or the agent would wait.
+    let mut rest = lines.into_inner().into_inner().into_inner();
     let mut piece = [0; 512];
-    while let Ok(count @ 1..) = stderr.read(&mut piece).await {
-        let room = COMPLAINTS.saturating_sub(kept.len()).min(count);
-        kept.extend_from_slice(&piece[..room]);
-    }
-    if !kept.is_empty() {
-        tracing::warn!(text = %String::from_utf8_lossy(&kept), "an agent complained");
-    }
+    while let Ok(1..) = rest.read(&mut piece).await {}
 }
 
 /// A launcher that waits for its plan, in its cgroup.

@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::cgroup::{Bounds, Cgroup, Stats};
 use crate::error::SandboxError;
-use crate::owner::{Owner, remove_tree};
+use crate::owner::{Owner, remove_tree, wait_for_end};
 use crate::plan;
 
 /// How long a killed launcher may take to end, its namespaces with it.
@@ -34,6 +34,13 @@ pub(crate) struct Remains {
     pub(crate) name: String,
     pub(crate) cgroup: Option<Cgroup>,
     pub(crate) folder: Option<PathBuf>,
+}
+
+/// What a machine's supervisor watches.
+#[derive(Debug)]
+pub(crate) struct Launched {
+    pub(crate) child: Child,
+    pub(crate) process_1: watch::Receiver<Option<Pid>>,
 }
 
 /// How far the end of a machine is.
@@ -64,11 +71,11 @@ impl fmt::Debug for LinuxMachine {
 
 impl LinuxMachine {
     /// Takes over a started launcher with all that belongs to it.
-    pub(crate) fn new(owner: Arc<Owner>, remains: Remains, child: Child, scratch: u64) -> Self {
+    pub(crate) fn new(owner: Arc<Owner>, remains: Remains, launched: Launched, scratch: u64) -> Self {
         let remains = Arc::new(remains);
         let (kill, killed) = mpsc::channel(1);
         let (report, state) = watch::channel(State::Running);
-        tokio::spawn(supervise(owner, child, Arc::clone(&remains), killed, report));
+        tokio::spawn(supervise(owner, launched, Arc::clone(&remains), killed, report));
         Self { remains, scratch, oom_before: AtomicU64::new(0), kill, state }
     }
 
@@ -102,7 +109,7 @@ impl Remains {
 /// Waits for the launcher's end, which is process 1's end, or brings it about; then clears up.
 async fn supervise(
     owner: Arc<Owner>,
-    mut child: Child,
+    Launched { mut child, mut process_1 }: Launched,
     remains: Arc<Remains>,
     mut killed: mpsc::Receiver<()>,
     report: watch::Sender<State>,
@@ -111,6 +118,12 @@ async fn supervise(
         _ = child.wait() => {}
         // Asked to, or nobody holds the machine any more.
         _ = killed.recv() => end(&mut child, &remains).await,
+    }
+    // A launcher that was killed ends before its sandbox does.
+    if let Ok(pid) = process_1.wait_for(Option::is_some).await.map(|it| *it)
+        && let Err(error) = wait_for_end(pid.as_slice()).await
+    {
+        tracing::error!(sandbox = remains.name, %error, "process 1 outlives its launcher");
     }
     let stats = remains.stats();
     report.send_replace(State::Ended(stats));

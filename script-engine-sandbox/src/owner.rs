@@ -224,11 +224,20 @@ fn kill_launchers(owner: OwnerId) -> Vec<Pid> {
     launchers_of(owner).into_iter().filter(killed).collect()
 }
 
+/// Whether a process still runs or is about to end. One that has ended and waits for its parent is the
+/// parent's business: with a process 1, its namespace is empty by then.
+fn has_not_ended(pid: Pid) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The name in parentheses may hold anything; the state follows it.
+    let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
+    state.is_some_and(|it| !matches!(it, 'Z' | 'X'))
+}
+
 /// Waits until killed processes are gone: with a process 1 everything in its namespace.
-async fn wait_for_end(pids: &[Pid]) -> Result<(), SandboxError> {
+pub(crate) async fn wait_for_end(pids: &[Pid]) -> Result<(), SandboxError> {
     let gone = async {
         let mut look = tokio::time::interval(LOOK_EVERY);
-        while pids.iter().any(|it| kill(*it, None).is_ok()) {
+        while pids.iter().any(|it| has_not_ended(*it)) {
             look.tick().await;
         }
     };

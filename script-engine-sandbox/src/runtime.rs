@@ -21,7 +21,7 @@ use crate::config::{Config, Isolation, Root};
 use crate::error::SandboxError;
 use crate::host::Host;
 use crate::launcher::{Launcher, Prepared, Program, Spares};
-use crate::machine::{LinuxMachine, Remains, blocking};
+use crate::machine::{Launched, LinuxMachine, Remains, blocking};
 use crate::owner::{Owner, Owners};
 use crate::plan::{self, Ids};
 use crate::{probe, process};
@@ -243,7 +243,7 @@ impl Shared {
             Some(prepared) => prepared,
             None => self.prepare().await?,
         };
-        let Prepared { name, number, launcher: Launcher { child, mut link }, cgroup } = prepared;
+        let Prepared { name, number, launcher: Launcher { child, mut link, process_1 }, cgroup } = prepared;
         let scratch = plan::scratch_bytes(&spec.limits);
         let (folder, paths, filter) = match self.config.isolation {
             Isolation::Namespaces => (None, SandboxPaths::default(), Arc::clone(&self.filter)),
@@ -257,7 +257,7 @@ impl Shared {
         let target = cgroup.as_ref().and_then(Cgroup::clone_target).map(Path::to_owned);
         // From here on the machine's own task clears up, whatever happens to this future.
         let remains = Remains { name, cgroup, folder };
-        let machine = LinuxMachine::new(Arc::clone(&self.owner), remains, child, scratch);
+        let machine = LinuxMachine::new(Arc::clone(&self.owner), remains, Launched { child, process_1 }, scratch);
         machine.resize(&spec.limits).await?;
         if self.config.isolation == Isolation::Namespaces {
             let has_etc = matches!(root, Root::Folder(path) if path.join("etc").is_dir());
@@ -298,9 +298,11 @@ impl Prepared {
 
     /// Ends a launcher that got no plan.
     async fn discard(self, owner: &Arc<Owner>) -> Result<()> {
-        let Self { name, number, launcher: Launcher { child, link }, cgroup } = self;
+        let Self { name, number, launcher: Launcher { child, link, process_1 }, cgroup } = self;
         drop(link);
         let folder = Some(owner.work_folder(number)).filter(|it| it.exists());
-        LinuxMachine::new(Arc::clone(owner), Remains { name, cgroup, folder }, child, 0).destroy().await
+        LinuxMachine::new(Arc::clone(owner), Remains { name, cgroup, folder }, Launched { child, process_1 }, 0)
+            .destroy()
+            .await
     }
 }

@@ -84,7 +84,8 @@ mod anyone {
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_killed_launcher_takes_the_sandbox_along() {
         let harness = Harness::new("launcher").await;
-        let mut running = harness.start("setsid sleep 1000 & sleep 1000").await;
+        let mut running = harness.start("setsid sleep 1000 & echo ready; sleep 1000").await;
+        running.has_printed().await;
         for pid in harness.launchers() {
             harness::kill(pid);
         }
@@ -96,7 +97,8 @@ mod anyone {
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_dropped_machine_is_removed() {
         let harness = Harness::with("dropped", |config| config.spare_launchers = 0).await;
-        let running = harness.start("sleep 1000").await;
+        let mut running = harness.start("echo ready; sleep 1000").await;
+        running.has_printed().await;
         assert!(!harness.is_gone());
         drop(running);
         let gone = async {
@@ -171,9 +173,10 @@ mod as_root {
             config.spare_launchers = 0;
         })
         .await;
-        let mut running = harness.start("setsid sleep 1000 & sleep 1000").await;
+        let mut running = harness.start("setsid sleep 1000 & echo ready; sleep 1000").await;
+        running.has_printed().await;
         let processes = harness.processes();
-        assert!(processes.len() >= 5, "{processes:?}");
+        assert!(processes.len() >= 4, "{processes:?}");
         for pid in harness.launchers() {
             harness::kill(pid);
         }
@@ -186,8 +189,10 @@ mod as_root {
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn two_sandboxes_have_different_users() {
         let harness = Harness::new("ids").await;
-        let first = harness.start("id -u; sleep 1000").await;
-        let second = harness.start("id -u; sleep 1000").await;
+        let mut first = harness.start("id -u; sleep 1000").await;
+        let mut second = harness.start("id -u; sleep 1000").await;
+        first.has_printed().await;
+        second.has_printed().await;
         let mut users = harness::users_of(&harness.processes());
         users.sort_unstable();
         users.dedup();

@@ -90,6 +90,8 @@ fn be_launcher(plan: &Plan, pid: i32, in_cgroup: bool, Gate { inside, outside, s
         // Process 1 finds the gate closed without having been opened, and ends.
         return fault.report(LINK);
     }
+    // For a host that has to wait for process 1 when the launcher was killed.
+    let _ = file::write_all(2, format!("{}{pid}\n", crate::plan::PROCESS_1).as_bytes());
     // From here on the link is process 1's alone, so that the host sees its end.
     file::close(LINK);
     let ended = wait(pid, &signals);

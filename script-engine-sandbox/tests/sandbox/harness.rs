@@ -186,6 +186,17 @@ impl Running {
         tokio::time::timeout(PATIENCE, self.sandbox.next()).await.expect("something happens in time")
     }
 
+    /// Waits until the script has printed something.
+    pub(crate) async fn has_printed(&mut self) {
+        loop {
+            match self.next().await {
+                RunEvent::Output { .. } => return,
+                RunEvent::Beat(_) => {}
+                RunEvent::Exited(_) | RunEvent::Lost { .. } => panic!("the script ended and printed nothing"),
+            }
+        }
+    }
+
     pub(crate) async fn end(&mut self) -> Run {
         let mut run = Run::default();
         loop {
@@ -285,7 +296,11 @@ fn is_ours(pid: i32) -> bool {
 /// Waits until processes that nobody here is the parent of are gone.
 pub(crate) async fn await_end_of(pids: &[i32]) {
     let gone = async {
-        while pids.iter().any(|it| Path::new(&format!("/proc/{it}")).exists()) {
+        let runs = |pid: &i32| {
+            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
+        };
+        while pids.iter().any(runs) {
             tokio::task::yield_now().await;
         }
     };
