@@ -3,6 +3,7 @@
 pub mod executor;
 pub mod fake;
 pub mod memory;
+pub mod sandbox;
 pub mod store;
 
 mod case;

@@ -6,11 +6,15 @@ use std::sync::Arc;
 
 use script_engine_testkit::executor::script_executor;
 use script_engine_testkit::fake::FakeBackend;
+use script_engine_testkit::sandbox::{runtime_manager, sandbox};
 use script_engine_testkit::{Conformance, memory};
 
 fn main() -> ExitCode {
+    let fake = Arc::new(FakeBackend::new());
     Conformance::new()
         .with("memory", "", memory::cases())
-        .with("fake", "", script_executor(Arc::new(FakeBackend::new())))
+        .with("fake", "", script_executor(Arc::clone(&fake) as _))
+        .with("fake", "", sandbox(Arc::clone(&fake) as _))
+        .with("fake", "", runtime_manager(fake))
         .main()
 }

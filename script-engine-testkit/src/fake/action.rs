@@ -40,6 +40,8 @@ pub enum Action {
     Background(String),
     /// Leaves something at an absolute path.
     Leave(String, Left),
+    /// Prints the paths at which something was left in the sandbox, by this script or one before it.
+    ListLeft,
     /// Ends with an exit code.
     Exit(i32),
     /// Ends by a signal.
@@ -86,6 +88,7 @@ impl fmt::Debug for Action {
             Self::OnAsk(actions) => write!(f, "OnAsk({actions:?})"),
             Self::Background(name) => write!(f, "Background({name:?})"),
             Self::Leave(path, left) => write!(f, "Leave({path:?}, {left:?})"),
+            Self::ListLeft => f.write_str("ListLeft"),
             Self::Exit(code) => write!(f, "Exit({code})"),
             Self::Die(signal) => write!(f, "Die({signal})"),
             Self::ExhaustMemory => f.write_str("ExhaustMemory"),

@@ -1,22 +1,27 @@
 //! The fake as a backend of the executor suite: what each of the suite's scripts would do.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use script_engine_core::contract::{OutputStream, ScriptExecutor};
+use script_engine_core::contract::{OutputStream, RuntimeManager, ScriptExecutor};
 use script_engine_core::{ErrorKind, Job, OwnerId, Result, RuntimeSpec};
 
 use super::action::{Action, Left};
+use super::manager::{FakeManager, Runtimes};
+use super::sandbox::FakeSource;
 use super::{FakeExecutor, FakeHost};
 use crate::executor::{ExecutorBackend, numbers};
 use crate::machine::TestMachine;
+use crate::sandbox::{RuntimeBackend, SandboxBackend, SandboxSource};
 
 /// A fake machine whose executors know the scripts of the suite by the names in their first lines.
 #[derive(Clone, Debug, Default)]
 pub struct FakeBackend {
     host: FakeHost,
+    runtimes: Arc<Runtimes>,
 }
 
 impl FakeBackend {
@@ -55,11 +60,30 @@ impl TestMachine for FakeBackend {
     }
 }
 
+#[async_trait]
+impl SandboxBackend for FakeBackend {
+    async fn source(&self, owner: OwnerId) -> Result<Arc<dyn SandboxSource>> {
+        Ok(Arc::new(FakeSource { host: self.host.clone(), owner }))
+    }
+}
+
+#[async_trait]
+impl RuntimeBackend for FakeBackend {
+    async fn manager(&self, owner: OwnerId) -> Result<Arc<dyn RuntimeManager>> {
+        Ok(Arc::new(FakeManager::new(self.host.clone(), owner, Arc::clone(&self.runtimes))))
+    }
+
+    fn provisions(&self) -> Result<u64, String> {
+        Ok(self.runtimes.made.load(Ordering::Relaxed))
+    }
+}
+
 /// What a script of the suite does, by the name in its first line.
-fn simulate(job: &Job) -> Option<Vec<Action>> {
-    let main = job.files.iter().find(|it| it.path.as_str() == "main.sh")?;
-    let line = main.content.split(|it| *it == b'\n').next()?;
-    let name = std::str::from_utf8(line).ok()?.strip_prefix("# scenario: ")?;
+pub(super) fn simulate(job: &Job) -> Option<Vec<Action>> {
+    let name = job.files.iter().find_map(|it| {
+        let line = it.content.split(|it| *it == b'\n').next()?;
+        std::str::from_utf8(line).ok()?.strip_prefix("# scenario: ")
+    })?;
     let ready = || Action::say("ready\n");
     let print = Action::Print;
     Some(match name.split_once(' ').unwrap_or((name, "")) {
@@ -93,6 +117,8 @@ fn simulate(job: &Job) -> Option<Vec<Action>> {
             vec![Action::Leave("/work/long".into(), Left::File(long.into())), ready()]
         }
         ("leaves", _) => vec![background("child"), plain("/work/file", "x\n"), ready()],
+        ("soils", _) => vec![background("orphan"), plain("/work/file", "x"), plain("/dev/shm/x", "x"), ready()],
+        ("looks", _) => vec![Action::ListLeft, Action::say("looked\n")],
         ("breaks", "memory") => vec![Action::ExhaustMemory],
         ("breaks", _) => Vec::new(),
         ("keeps", _) => vec![Action::say("begin\n"), Action::say("FINE\n")],

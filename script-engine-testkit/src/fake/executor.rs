@@ -1,23 +1,20 @@
 //! The fake executor: chooses a list of actions for a job and starts it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use script_engine_core::contract::{
-    Clock, ExecutorInfo, Isolation, OwnerStatus, ReapReport, ScriptControl, ScriptExecutor, Spawned,
-};
+use script_engine_core::contract::{Clock, ExecutorInfo, Isolation, OwnerStatus, ReapReport, ScriptExecutor, Spawned};
 use script_engine_core::memory::SystemClock;
 use script_engine_core::{
-    Capability, Error, ErrorKind, Job, Mechanism, OwnerId, Result, RuntimeSpec, Stage, Stopwatch,
+    Capability, EnforcementReport, Error, ErrorKind, Job, Mechanism, OwnerId, Result, RuntimeSpec, Stage, Stopwatch,
 };
-use tokio::time::Instant;
 
 use super::action::Action;
 use super::host::FakeHost;
-use super::script::{FakeScript, OnAsk};
+use super::script::{FakeScript, HEARTBEAT};
 use super::stdin::Pressure;
 
 /// Jobs that are remembered for [`FakeExecutor::jobs`].
@@ -54,7 +51,7 @@ impl FakeExecutor {
             host,
             owner,
             capability: Capability::all(Mechanism::Kernel),
-            heartbeat: Duration::from_secs(2),
+            heartbeat: HEARTBEAT,
             clock: Arc::new(SystemClock),
             scripts: Vec::new(),
             jobs: Mutex::default(),
@@ -216,42 +213,20 @@ impl ScriptExecutor for FakeExecutor {
         stopwatch.enter(Stage::Provision);
         tokio::task::yield_now().await;
         refuse_malformed(&job)?;
-        let mut actions = self.actions(&job)?;
+        let actions = self.actions(&job)?;
         stopwatch.enter(Stage::Acquire);
         let pressure = Arc::new(Pressure::new(job.stdin));
         let id = self.host.add(self.owner, Arc::clone(&pressure) as Arc<_>);
         let mut booting = Booting { host: &self.host, sandbox: Some(id) };
         tokio::task::yield_now().await;
         stopwatch.enter(Stage::Start);
-        loop {
-            match actions.front() {
-                Some(Action::SlowSpawn(time)) => tokio::time::sleep(*time).await,
-                Some(Action::FailSpawn(kind, message)) => return Err(Error::new(*kind, message.clone())),
-                _ => break,
-            }
-            actions.pop_front();
-        }
-        tokio::task::yield_now().await;
+        let mut script = FakeScript::start(&self.host, id, job, actions, Arc::clone(&pressure)).await?;
         booting.sandbox = None;
-        self.host.start(id, job.argv.join(" "));
-        let script = FakeScript {
-            host: self.host.clone(),
-            sandbox: id,
-            job,
-            clock: Arc::clone(&self.clock),
-            pressure: Arc::clone(&pressure),
-            actions,
-            heartbeat: self.heartbeat,
-            next_beat: Some(Instant::now() + self.heartbeat),
-            on_ask: OnAsk::Die,
-            until: None,
-            pieces: 0,
-            left: BTreeMap::new(),
-            end: None,
-        };
+        script.clock = Arc::clone(&self.clock);
+        script.beat_every(self.heartbeat);
         Ok(Spawned {
             script: Box::new(script),
-            control: pressure as Arc<dyn ScriptControl>,
+            control: pressure,
             enforcement: self.capability.report(),
             runtime: None,
         })
@@ -276,4 +251,9 @@ impl ScriptExecutor for FakeExecutor {
         tokio::task::yield_now().await;
         Ok(())
     }
+}
+
+/// What every fake sandbox enforces: nothing gets out of it.
+pub(super) fn fake_report() -> EnforcementReport {
+    Capability::all(Mechanism::Kernel).report()
 }

@@ -112,6 +112,10 @@ impl FakeHost {
         u32::try_from(processes.unwrap_or_default().len()).unwrap_or(u32::MAX)
     }
 
+    pub(super) fn has(&self, sandbox: u64) -> bool {
+        self.things().sandboxes.contains_key(&sandbox)
+    }
+
     pub(super) fn remove(&self, sandbox: u64) {
         self.things().sandboxes.remove(&sandbox);
     }

@@ -9,6 +9,8 @@ mod action;
 mod backend;
 mod executor;
 mod host;
+mod manager;
+mod sandbox;
 mod script;
 mod stdin;
 

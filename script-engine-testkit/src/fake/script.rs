@@ -8,6 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use script_engine_core::contract::{Clock, OutputStream, RunEvent, RunningScript};
+use script_engine_core::memory::SystemClock;
 use script_engine_core::{BrokenLimit, Error, ErrorKind, Exit, ExitReport, Job, Result, Usage};
 use tokio::time::Instant;
 
@@ -15,6 +16,8 @@ use super::action::{Action, Left};
 use super::host::FakeHost;
 use super::stdin::Pressure;
 
+/// How often a script gives a sign of life, unless it is told otherwise.
+pub(super) const HEARTBEAT: Duration = Duration::from_secs(2);
 /// How long the pieces are in which output is handed out, one after the other.
 const PIECES: [usize; 8] = [1, 2, 3, 7, 64, 1021, 4096, 65_536];
 /// One line of a flood.
@@ -29,30 +32,71 @@ fn flood_block() -> Bytes {
 /// A running fake script.
 #[derive(Debug)]
 pub(super) struct FakeScript {
-    pub(super) host: FakeHost,
-    pub(super) sandbox: u64,
-    pub(super) job: Arc<Job>,
+    host: FakeHost,
+    sandbox: u64,
+    job: Arc<Job>,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) pressure: Arc<Pressure>,
-    pub(super) actions: VecDeque<Action>,
-    pub(super) heartbeat: Duration,
-    pub(super) next_beat: Option<Instant>,
-    pub(super) on_ask: OnAsk,
-    pub(super) until: Option<Instant>,
-    pub(super) pieces: usize,
+    pressure: Arc<Pressure>,
+    actions: VecDeque<Action>,
+    heartbeat: Duration,
+    next_beat: Option<Instant>,
+    on_ask: OnAsk,
+    until: Option<Instant>,
+    pieces: usize,
     pub(super) left: BTreeMap<String, Left>,
     pub(super) end: Option<RunEvent>,
 }
 
 /// What a script does when it is asked to stop.
 #[derive(Debug)]
-pub(super) enum OnAsk {
+enum OnAsk {
     Die,
     Ignore,
     Do(Vec<Action>),
 }
 
 impl FakeScript {
+    /// Starts a script in a sandbox that is there, after what its list says about the start.
+    pub(super) async fn start(
+        host: &FakeHost,
+        sandbox: u64,
+        job: Arc<Job>,
+        mut actions: VecDeque<Action>,
+        pressure: Arc<Pressure>,
+    ) -> Result<Self> {
+        loop {
+            match actions.front() {
+                Some(Action::SlowSpawn(time)) => tokio::time::sleep(*time).await,
+                Some(Action::FailSpawn(kind, message)) => return Err(Error::new(*kind, message.clone())),
+                _ => break,
+            }
+            actions.pop_front();
+        }
+        tokio::task::yield_now().await;
+        host.start(sandbox, job.argv.join(" "));
+        Ok(Self {
+            host: host.clone(),
+            sandbox,
+            job,
+            clock: Arc::new(SystemClock),
+            pressure,
+            actions,
+            heartbeat: HEARTBEAT,
+            next_beat: Some(Instant::now() + HEARTBEAT),
+            on_ask: OnAsk::Die,
+            until: None,
+            pieces: 0,
+            left: BTreeMap::new(),
+            end: None,
+        })
+    }
+
+    /// Sets how often it gives a sign of life.
+    pub(super) fn beat_every(&mut self, heartbeat: Duration) {
+        self.heartbeat = heartbeat;
+        self.next_beat = Some(Instant::now() + heartbeat);
+    }
+
     /// Heeds what was done to the script since the last time.
     fn heed(&mut self) {
         let (killed, reaped, asked) = {
@@ -108,6 +152,10 @@ impl FakeScript {
                 self.host.start(self.sandbox, format!("{name} {}", self.job.argv.join(" ")));
             }
             Some(Action::Leave(path, left)) => drop(self.left.insert(path, left)),
+            Some(Action::ListLeft) => {
+                let list: String = self.left.keys().map(|it| format!("LEFT {it}\n")).collect();
+                return self.print(OutputStream::Stdout, list.into());
+            }
             Some(Action::Exit(code)) => self.exit(Exit::Code(code), None),
             Some(Action::Die(signal)) => self.exit(Exit::Signal(signal), None),
             Some(Action::ExhaustMemory) => self.exit(Exit::Signal(9), Some(BrokenLimit::Memory)),

@@ -1,0 +1,104 @@
+//! The suites of [`Sandbox`] and [`RuntimeManager`]: for those who make machines with an agent in
+//! them, and for those who implement a sandbox without one.
+
+mod manager;
+mod one;
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use script_engine_core::contract::{BootSpec, Progress, RuntimeManager, Sandbox};
+use script_engine_core::sandbox::{AgentSandbox, SessionSettings};
+use script_engine_core::{Limits, OwnerId, Result, RuntimeSpec};
+
+use crate::case::{Case, on};
+use crate::machine::TestMachine;
+
+/// A machine under test on which sandboxes are made.
+#[async_trait]
+pub trait SandboxBackend: TestMachine {
+    /// Makes a source of sandboxes that belong to `owner`.
+    async fn source(&self, owner: OwnerId) -> Result<Arc<dyn SandboxSource>>;
+}
+
+/// Makes sandboxes of one owner.
+#[async_trait]
+pub trait SandboxSource: fmt::Debug + Send + Sync + 'static {
+    /// Makes a sandbox with nothing in it.
+    async fn sandbox(&self, limits: Limits) -> Result<Box<dyn Sandbox>>;
+
+    /// Lets go of everything held ahead of time.
+    async fn shutdown(&self) -> Result<()>;
+}
+
+/// A machine under test on which a runtime manager makes machines.
+#[async_trait]
+pub trait RuntimeBackend: TestMachine {
+    /// Makes a manager for `owner`.
+    async fn manager(&self, owner: OwnerId) -> Result<Arc<dyn RuntimeManager>>;
+
+    /// How often a runtime was really got in place so far; or, where that is no work, why.
+    fn provisions(&self) -> Result<u64, String>;
+}
+
+/// The cases of a sandbox.
+#[must_use]
+pub fn sandbox(backend: Arc<dyn SandboxBackend>) -> Vec<Case> {
+    let it = &Arc::new(backend);
+    vec![
+        Case::new("SB-01", "a file that is there is not overwritten", on(it, one::sb_01)),
+        Case::new("SB-02", "a start is a program that was executed", on(it, one::sb_02)),
+        Case::new("SB-03", "after a reset nothing of the last script is left", on(it, one::sb_03)),
+        Case::new("SB-04", "what is destroyed is gone", on(it, one::sb_04)),
+    ]
+}
+
+/// The cases of a runtime manager.
+#[must_use]
+pub fn runtime_manager(backend: Arc<dyn RuntimeBackend>) -> Vec<Case> {
+    let it = &Arc::new(backend);
+    vec![
+        Case::new("RM-01", "a probe leaves nothing", on(it, manager::rm_01)),
+        Case::new("RM-02", "two calls for one runtime do the work once", on(it, manager::rm_02)),
+        Case::new("RM-03", "a boot that is broken off leaves nothing that reap would miss", on(it, manager::rm_03)),
+        Case::new("RM-04", "a second reap finds nothing, and none touches another owner's", on(it, manager::rm_04)),
+        Case::new("RM-05", "a machine that is destroyed is gone", on(it, manager::rm_05)),
+    ]
+}
+
+/// Hears nothing of long preparations.
+#[derive(Debug)]
+pub(crate) struct Unheard;
+
+impl Progress for Unheard {
+    fn report(&self, _step: &str, _done: u64, _total: Option<u64>) {}
+}
+
+/// Sandboxes with the agent in them, made by a runtime manager.
+#[derive(Debug)]
+pub struct AgentSource {
+    manager: Arc<dyn RuntimeManager>,
+    runtime: RuntimeSpec,
+}
+
+impl AgentSource {
+    /// Makes a source over `manager`, for sandboxes of `runtime`.
+    #[must_use]
+    pub fn new(manager: Arc<dyn RuntimeManager>, runtime: RuntimeSpec) -> Self {
+        Self { manager, runtime }
+    }
+}
+
+#[async_trait]
+impl SandboxSource for AgentSource {
+    async fn sandbox(&self, limits: Limits) -> Result<Box<dyn Sandbox>> {
+        let lease = self.manager.provide(&self.runtime, &Unheard).await?;
+        let booted = self.manager.boot(&lease, &BootSpec { limits }).await?;
+        Ok(Box::new(AgentSandbox::connect(booted, SessionSettings::default()).await?))
+    }
+
+    async fn shutdown(&self) -> Result<()> {
+        self.manager.shutdown().await
+    }
+}
