@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 
-use crate::sys::{file, ipc};
+use crate::sys::{self, file, ipc};
 
 /// A look at what is in use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -19,8 +19,6 @@ pub struct Sample {
 
 /// Microseconds in a clock tick; `USER_HZ` is 100 on every architecture that is supported.
 const TICK_US: u64 = 10_000;
-/// Bytes in a page.
-const PAGE: u64 = 4096;
 
 /// A process, and when it was started: the two together name one for good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +34,7 @@ pub fn is(found: Found) -> bool {
 
 /// Whether processes can be looked for at all.
 pub fn can_look() -> bool {
-    stat(crate::sys::process::id()).is_some()
+    stat(sys::process::id()).is_some()
 }
 
 /// The descendants of `root`, of whatever depth; empty where /proc is not there.
@@ -76,7 +74,8 @@ pub struct Stores<'a> {
 pub fn sample(root: i32, stores: Stores<'_>, limit: u64) -> Sample {
     let tree = tree(root);
     let pids: Vec<i32> = tree.iter().map(|(pid, _)| *pid).collect();
-    let stored = stored(stores.folders) + if stores.ipc { ipc::shared_pages() * PAGE } else { 0 } + unnamed(&pids);
+    let stored =
+        stored(stores.folders) + if stores.ipc { ipc::shared_pages() * sys::page() } else { 0 } + unnamed(&pids);
     let (anonymous, shared) = sum(&pids, "status", ["RssAnon:", "RssShmem:"]);
     // Mapped or not, what is stored counts; what is mapped and stored must not count twice.
     let mut memory = anonymous + shared.max(stored);

@@ -5,7 +5,7 @@ use std::ffi::CString;
 use std::os::fd::AsRawFd as _;
 
 use super::filter::Filter;
-use crate::serve::Config;
+use crate::serve::{Config, Containment};
 use crate::sys::{self, Errno, file, identity, process, signal};
 use crate::wire::Start;
 
@@ -85,9 +85,9 @@ impl Child<'_> {
         // The agent is not dumpable, and what it forked is not either; its own files in /proc would
         // be root's. Nothing of the script is alive that could make use of it.
         set_dumpable()?;
-        // Where this is not allowed the kernel's own choice has to do.
-        let _ = file::open(b"/proc/self/oom_score_adj", file::O_WRONLY, 0)
-            .and_then(|it| file::write_all(it.as_raw_fd(), OOM_SCORE));
+        if self.config.containment == Containment::Flat {
+            go_first();
+        }
         let domain = self.filter.domain()?;
 
         step("bounding set", identity::drop_bounding_set())?;
@@ -129,6 +129,14 @@ impl Child<'_> {
         }
         step("limit file size", process::limit(process::RLIMIT_FSIZE, self.start.file_bytes))
     }
+}
+
+/// Offers the calling process, and what it will start, to the kernel when memory runs out. Where that
+/// is not allowed the kernel's own choice has to do. The process must be dumpable: else its files in
+/// /proc are not its own.
+pub fn go_first() {
+    let _ = file::open(b"/proc/self/oom_score_adj", file::O_WRONLY, 0)
+        .and_then(|it| file::write_all(it.as_raw_fd(), OOM_SCORE));
 }
 
 fn set_dumpable() -> Result<(), Failure> {

@@ -96,7 +96,9 @@ fn launch(child: &Child<'_>, feed: bool) -> Result<Launched, Failure> {
         }
         Containment::Nested => {
             let (orders, reports) = (file::pipe().map_err(fail("a pipe"))?, file::pipe().map_err(fail("a pipe"))?);
-            file::set_nonblocking(reports.0.as_raw_fd()).map_err(fail("a pipe"))?;
+            for end in [&orders.1, &reports.0] {
+                file::set_nonblocking(end.as_raw_fd()).map_err(fail("a pipe"))?;
+            }
             given.extend([orders.0.as_raw_fd(), reports.1.as_raw_fd()]);
             let pid = process::fork(process::CLONE_NEWPID | process::CLONE_NEWNS).map_err(fail("a pid namespace"))?;
             if pid == 0 {

@@ -3,7 +3,7 @@
 
 use std::os::fd::{AsFd as _, AsRawFd as _};
 
-use super::child::{Child, Failure, REPORT};
+use super::child::{Child, Failure, REPORT, go_first};
 use crate::sys::mount::{MS_BIND, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_PRIVATE, MS_RDONLY, MS_REC, MS_REMOUNT, mount};
 use crate::sys::poll::{Entry, IN, poll};
 use crate::sys::process::Waited;
@@ -81,6 +81,13 @@ fn isolate(child: &Child<'_>) -> Result<(), Failure> {
     process::control(process::PR_SET_PDEATHSIG, signal::SIGKILL as usize, 0)
         .map_err(|error| fail("ask to die with the agent", error))?;
     mount(b"", b"/", b"", MS_REC | MS_PRIVATE, b"").map_err(|error| fail("make the mounts private", error))?;
+
+    // While /proc is still the agent's, which can be written to. Nothing of the script is alive yet that
+    // could make use of a dumpable stub.
+    let dumpable = |it| process::control(process::PR_SET_DUMPABLE, it, 0);
+    dumpable(1).map_err(|error| fail("become dumpable", error))?;
+    go_first();
+    dumpable(0).map_err(|error| fail("stop being dumpable", error))?;
 
     // Read-only as a whole: nothing in /proc/sys or of the like is the script's to change.
     let proc = mount(b"proc", b"/proc", b"proc", MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_RDONLY, b"");

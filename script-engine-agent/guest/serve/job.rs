@@ -336,7 +336,7 @@ impl Job {
         match &self.stub {
             Some(stub) => {
                 let order = u8::try_from(number).unwrap_or(0);
-                // A pipe takes one byte at once; a stub that is gone took its script along.
+                // A stub that is gone took its script along; one that does not listen is killed.
                 let _ = file::write_all(stub.orders.as_raw_fd(), &[order]);
             }
             None if number == signal::SIGKILL => kill::descendants(),

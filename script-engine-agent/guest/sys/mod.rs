@@ -2,7 +2,7 @@
 //! of the agent is beneath this module; no decision is.
 //!
 //! Calls are made by number with the kernel's own structures, so that the same source serves every
-//! C library that it may be linked to. libc's `syscall` is all that is taken from it.
+//! C library that it may be linked to. libc's `syscall` and `getpagesize` are all that is taken from it.
 #![allow(unsafe_code, reason = "system calls")]
 
 pub mod file;
@@ -17,11 +17,12 @@ pub mod process;
 pub mod signal;
 pub mod time;
 
-use std::ffi::{CString, c_long};
+use std::ffi::{CString, c_int, c_long};
 use std::fmt;
 
 unsafe extern "C" {
     fn syscall(number: c_long, ...) -> c_long;
+    fn getpagesize() -> c_int;
 }
 
 /// An error number of the kernel (`include/uapi/asm-generic/errno*.h`).
@@ -104,6 +105,12 @@ pub fn retry<T>(mut attempt: impl FnMut() -> Result<T>) -> Result<T> {
 /// Makes text that ends in NUL; a NUL inside it is an invalid argument.
 pub fn c_string(bytes: &[u8]) -> Result<CString> {
     CString::new(bytes).map_err(|_| Errno::EINVAL)
+}
+
+/// Bytes in a page.
+pub fn page() -> u64 {
+    // SAFETY: no arguments; the call cannot fail.
+    unsafe { getpagesize() }.max(0).cast_unsigned().into()
 }
 
 /// A number argument as the register it travels in.

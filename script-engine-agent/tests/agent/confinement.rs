@@ -64,6 +64,13 @@ fn a_script_has_nothing_that_it_should_not_have() {
 }
 
 #[test]
+fn scripts_go_before_the_agent_when_memory_runs_out() {
+    for (name, mut agent) in Agent::all() {
+        assert_eq!(agent.run(shell("cat /proc/self/oom_score_adj")).stdout(), "500\n", "{name}");
+    }
+}
+
+#[test]
 fn ordinary_programs_run_under_the_profile() {
     for (name, mut agent) in Agent::private() {
         agent.send(0, &profile::sandbox().unwrap().message());

@@ -106,7 +106,9 @@ pub(crate) fn shell(script: &str) -> Start {
 impl Agent {
     /// Starts an agent as an ordinary child.
     pub(crate) fn child() -> Self {
-        Self::connect(Command::new(binary()).arg("serve"), &[])
+        // With a descriptor that a careless host left open.
+        let script = format!("exec 7</etc/passwd; exec {} serve", binary().display());
+        Self::connect(Command::new("sh").args(["-c", &script]), &[])
     }
 
     /// Starts an agent as process 1, with `/scripts`, `/work`, `/tmp`, `/dev/shm`, `/dev/mqueue` and
@@ -119,7 +121,7 @@ impl Agent {
         let root = binary().with_file_name(format!("root-{count}"));
         fs::create_dir_all(&root).unwrap();
         let script = format!(
-            "set -e; ip link set lo up; mount -t tmpfs tmpfs {root}; cd {root}; \
+            "set -e; exec 7</etc/passwd; ip link set lo up; mount -t tmpfs tmpfs {root}; cd {root}; \
              mkdir -p usr bin lib lib64 etc proc dev/shm dev/mqueue scripts work tmp agent; \
              for it in usr bin lib lib64 etc; do test -e /$it && mount --rbind /$it $it; done; \
              for it in null zero full urandom; do touch dev/$it; mount --bind /dev/$it dev/$it; done; \
