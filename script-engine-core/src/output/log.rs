@@ -224,8 +224,6 @@ impl LogReader {
 impl OutputReader for LogReader {
     async fn next(&mut self) -> Option<OutputItem> {
         loop {
-            // Before the look: what comes after it wakes us.
-            self.changes.mark_unchanged();
             let (item, closed) = {
                 let state = self.shared.lock();
                 (state.at(self.cursor), state.closed)

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 
 use super::item::{OutputItem, StreamCount};
 use crate::Timestamp;
@@ -27,7 +27,7 @@ pub(super) struct Retention {
     max_blocks: usize,
     /// Blocks before `head_limit`. Never dropped.
     head: VecDeque<Block<Bytes>>,
-    /// Blocks after it, without gap from `tail_start` on.
+    /// Blocks after it, without gap from `tail_start` on; the first may begin before that.
     tail: VecDeque<Block<Bytes>>,
     tail_start: u64,
     /// The last block. It does not reach over `head_limit`.
@@ -132,10 +132,9 @@ impl Retention {
     }
 
     fn freeze(&mut self) {
-        if let Some(Block { offset, sequence, time, mut bytes }) = self.growing.take() {
-            bytes.shrink_to_fit();
+        if let Some(Block { offset, sequence, time, bytes }) = self.growing.take() {
             let blocks = if offset < self.head_limit { &mut self.head } else { &mut self.tail };
-            blocks.push_back(Block { offset, sequence, time, bytes: bytes.into() });
+            blocks.push_back(Block { offset, sequence, time, bytes: bytes.into_boxed_slice().into() });
         }
     }
 
@@ -145,14 +144,7 @@ impl Retention {
             return;
         }
         self.tail_start = start;
-        while let Some(front) = self.tail.front_mut() {
-            let end = front.offset + front.bytes.len() as u64;
-            if end > start {
-                let cut = start.saturating_sub(front.offset);
-                front.bytes.advance(usize::try_from(cut).unwrap_or(0));
-                front.offset += cut;
-                break;
-            }
+        while self.tail.front().is_some_and(|it| it.offset + it.bytes.len() as u64 <= start) {
             self.tail.pop_front();
         }
     }

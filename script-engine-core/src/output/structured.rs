@@ -149,6 +149,14 @@ mod tests {
     }
 
     #[test]
+    fn the_mark_may_be_cut_anywhere() {
+        let text = b"text\n@@{}\n";
+        for cut in 0..text.len() {
+            assert_eq!(scan(&[&text[..cut], &text[cut..]]), (vec![json!({})], 0), "cut at {cut}");
+        }
+    }
+
+    #[test]
     fn a_line_that_is_too_long_is_text() {
         let fits = format!("@@{{\"a\":\"{}\"}}", "x".repeat(MAX_RECORD_BYTES - 8));
         let long = format!("@@{{\"a\":\"{}\"}}", "x".repeat(MAX_RECORD_BYTES - 7));

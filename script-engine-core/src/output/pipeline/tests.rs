@@ -118,9 +118,9 @@ impl OutputSink for FailingSink {
 async fn a_sink_that_fails_costs_the_record_nothing() {
     let mut pipeline =
         OutputPipeline::new(Arc::new(FailingSink), &SecretMasker::default(), PipelineSettings::default());
-    let failed = pipeline.push(Stdout, now(), Bytes::from_static(b"@@{}\ne")).await.expect_err("the sink fails");
+    let failed = pipeline.push(Stdout, now(), Bytes::from_static(b"@@")).await.expect_err("the sink fails");
     assert_eq!(failed.to_string(), "the disk is full");
-    pipeline.push(Stdout, now(), Bytes::from_static(b"nd")).await.expect("the sink is left alone");
+    pipeline.push(Stdout, now(), Bytes::from_static(b"{}\nend")).await.expect("the sink is left alone");
     let end = pipeline.finish().await;
     assert_eq!(end.sink_error.map(|it| it.to_string()).as_deref(), Some("not even closed"));
     assert_eq!(end.record.stdout.bytes, &b"@@{}\nend"[..]);
