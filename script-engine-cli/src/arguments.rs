@@ -1,0 +1,105 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::quantity;
+
+/// Runs scripts, isolated and recorded.
+#[derive(Debug, Parser)]
+#[command(name = "script-engine", version, about, max_term_width = 100)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a script file in a sandbox and pass its output and exit code through
+    Run(Box<RunArguments>),
+    /// Say what works on this machine, and how to mend what doesn't
+    Doctor(DoctorArguments),
+}
+
+/// Which sandbox.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Backend {
+    /// Namespaces, cgroups, seccomp and landlock
+    #[default]
+    Linux,
+    /// Seccomp, landlock and limits only, for hosts that run in a container
+    Process,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArguments {
+    /// The script
+    pub(crate) file: PathBuf,
+    /// The script's language, where neither its extension nor its `#!` line tells it
+    #[arg(long, value_name = "L")]
+    pub(crate) language: Option<String>,
+    /// A parameter; may be given several times
+    #[arg(long = "param", value_name = "K=V", value_parser = quantity::pair)]
+    pub(crate) parameters: Vec<(String, String)>,
+    /// A JSON file with parameters; `--param` goes before it
+    #[arg(long = "params", value_name = "FILE")]
+    pub(crate) parameter_file: Option<PathBuf>,
+    /// A JSON Schema file that the parameters must satisfy
+    #[arg(long, value_name = "FILE")]
+    pub(crate) schema: Option<PathBuf>,
+    /// An environment variable; may be given several times
+    #[arg(long, value_name = "K=V", value_parser = quantity::pair)]
+    pub(crate) env: Vec<(String, String)>,
+    /// A file for the script's standard input, `-` for the program's own; empty if not given
+    #[arg(long, value_name = "FILE|-")]
+    pub(crate) stdin: Option<PathBuf>,
+    /// How long the script may run, for example 30s or 5m
+    #[arg(long, value_name = "D", value_parser = quantity::duration, allow_hyphen_values = true)]
+    pub(crate) timeout: Option<Duration>,
+    /// How much memory the script may use, for example 256m
+    #[arg(long, value_name = "SIZE", value_parser = quantity::size)]
+    pub(crate) memory: Option<u64>,
+    /// How many cpus the script may use, for example 0.5
+    #[arg(long, value_name = "N", value_parser = quantity::cpus)]
+    pub(crate) cpus: Option<u32>,
+    /// How many processes and threads the script may have
+    #[arg(long, value_name = "N")]
+    pub(crate) pids: Option<u32>,
+    /// How much of each output stream is kept whole, for example 1m
+    #[arg(long, value_name = "SIZE", value_parser = quantity::size)]
+    pub(crate) output_limit: Option<u64>,
+    /// Which sandbox runs it
+    #[arg(long, value_name = "NAME", default_value = "linux")]
+    pub(crate) backend: Backend,
+    /// Where the engine keeps its state; the data directory of the user if not given
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state: Option<PathBuf>,
+    /// Print the execution record as one JSON object instead of the script's output
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArguments {
+    /// Which sandbox to look at
+    #[arg(long, value_name = "NAME", default_value = "linux")]
+    pub(crate) backend: Backend,
+    /// Where the engine keeps its state; the data directory of the user if not given
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state: Option<PathBuf>,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        super::Arguments::command().debug_assert();
+    }
+}

@@ -1,0 +1,127 @@
+//! `script-engine doctor`: what works on this machine, seen by doing it, and how to mend what doesn't.
+
+use std::process::ExitCode;
+
+use script_engine::contract::ScriptExecutor;
+use script_engine::{
+    Enforced, Engine, ExecutionRequest, Identity, LanguageId, Restriction, Result, ScriptDraft, ScriptName, Shutdown,
+};
+use serde_json::{Map, Value, json};
+
+use crate::arguments::DoctorArguments;
+use crate::{engine, terminal};
+
+/// How one thing stands.
+struct Finding {
+    name: String,
+    verdict: &'static str,
+    what: String,
+    mend: String,
+}
+
+impl Finding {
+    fn new(name: impl Into<String>, verdict: &'static str, what: impl Into<String>, mend: impl Into<String>) -> Self {
+        Self { name: name.into(), verdict, what: what.into(), mend: mend.into() }
+    }
+}
+
+/// Scripts that tell their interpreter's version.
+const VERSIONS: [(&str, &str, &str); 3] = [
+    ("bash", "echo \"$BASH_VERSION\"", "install bash 5 or newer"),
+    ("python", "import platform\nprint(platform.python_version())", "install python3, 3.9 or newer, in /usr"),
+    ("typescript", "console.log(process.versions.node)", "install Node.js 18 or newer in /usr"),
+];
+
+/// Says how this machine stands. Exit code 0 if scripts can run, 1 if not.
+pub(crate) async fn doctor(arguments: DoctorArguments) -> ExitCode {
+    let findings = examine(&arguments).await;
+    let sound = findings.iter().all(|it| it.verdict != "fail");
+    let text = if arguments.json { as_json(&findings, sound) } else { as_text(&findings) };
+    // A closed pipe has nobody to tell.
+    drop(terminal::print(&text));
+    if sound { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+async fn examine(arguments: &DoctorArguments) -> Vec<Finding> {
+    let config = engine::config(arguments.backend, arguments.state.clone());
+    let mut findings = vec![Finding::new("state", "ok", config.state_dir.display().to_string(), "")];
+    match script_engine::local_with(config).await {
+        Err(error) => {
+            let mend = "see SECURITY.md for what a sandbox needs, or try `--backend process`";
+            findings.push(Finding::new("sandbox", "fail", error.to_string(), mend));
+        }
+        Ok(builder) => {
+            for executor in builder.executors() {
+                findings.extend(restrictions(executor.as_ref()));
+            }
+            match builder.build().await {
+                Ok(engine) => {
+                    findings.extend(languages(&engine).await);
+                    engine.shutdown(Shutdown::Drain).await;
+                }
+                Err(error) => {
+                    findings.push(Finding::new("engine", "fail", error.to_string(), "remove the state folder"))
+                }
+            }
+        }
+    }
+    findings
+}
+
+fn restrictions(executor: &dyn ScriptExecutor) -> Vec<Finding> {
+    let capability = executor.capability();
+    let info = executor.info();
+    let mut findings = vec![Finding::new("sandbox", "ok", format!("{} ({})", info.name, info.isolation.as_str()), "")];
+    findings.extend(Restriction::ALL.into_iter().map(|it| match capability.of(it) {
+        Enforced::By(mechanism) => Finding::new(it.as_str(), "ok", format!("enforced, {}", mechanism.as_str()), ""),
+        Enforced::Not(why) => Finding::new(it.as_str(), "warn", "not enforced", why),
+    }));
+    findings
+}
+
+async fn languages(engine: &Engine) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (name, source, mend) in VERSIONS {
+        let finding = match version(engine, name, source).await {
+            Ok(Ok(version)) => Finding::new(name, "ok", version, ""),
+            Ok(Err(why)) => Finding::new(name, "warn", why, mend),
+            Err(error) => Finding::new(name, "warn", error.to_string(), mend),
+        };
+        findings.push(finding);
+    }
+    findings
+}
+
+/// The version that a language's interpreter says, or why it says none.
+async fn version(engine: &Engine, language: &str, source: &'static str) -> Result<Result<String, String>> {
+    let name = ScriptName::parse(language)?;
+    let draft = ScriptDraft::new(name.clone(), source).with_language(LanguageId::parse(language)?);
+    engine.save(&Identity::default(), draft).await?;
+    let id = engine.submit(ExecutionRequest::new(name)).await?;
+    let record = engine.wait(id).await?;
+    let Some(ending) = record.ending else { return Ok(Err("did not end".to_owned())) };
+    Ok(match ending.outcome.explain() {
+        None => Ok(String::from_utf8_lossy(&ending.output.stdout.bytes).trim().to_owned()),
+        Some(why) => Err(why),
+    })
+}
+
+fn as_text(findings: &[Finding]) -> String {
+    let width = findings.iter().map(|it| it.name.len()).max().unwrap_or_default();
+    let mut text = String::new();
+    for Finding { name, verdict, what, mend } in findings {
+        text.push_str(&format!("{verdict:<5} {name:<width$}  {what}\n"));
+        if !mend.is_empty() {
+            text.push_str(&format!("{:<5} {:<width$}  {mend}\n", "", ""));
+        }
+    }
+    text
+}
+
+fn as_json(findings: &[Finding], sound: bool) -> String {
+    let all: Map<String, Value> = findings
+        .iter()
+        .map(|it| (it.name.clone(), json!({"verdict": it.verdict, "what": it.what, "mend": it.mend})))
+        .collect();
+    format!("{}\n", json!({"version": env!("CARGO_PKG_VERSION"), "sound": sound, "findings": all}))
+}
