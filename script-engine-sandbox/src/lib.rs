@@ -3,6 +3,7 @@
 
 mod cgroup;
 mod config;
+mod doctor;
 mod error;
 mod host;
 mod launcher;
@@ -17,5 +18,5 @@ mod runtime;
 mod scratch;
 
 pub use config::{Agent, Cgroups, Config, Isolation, Root};
-
+pub use doctor::{Finding, Grade, examine};
 pub use runtime::Manager;

@@ -6,7 +6,8 @@
 mod harness;
 
 use harness::Harness;
-use script_engine_sandbox::{Cgroups, Isolation};
+use script_engine_core::BrokenLimit;
+use script_engine_sandbox::{Cgroups, Grade, Isolation, Root};
 
 /// Cases that hold for every user. An ordinary user runs them from a copy of this program.
 mod anyone {
@@ -70,9 +71,58 @@ mod anyone {
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn processes_are_bounded() {
+        let mut harness = Harness::new("pids").await;
+        harness.limits.pids = 20;
+        let run = harness.sh("i=0; while [ $i -lt 60 ]; do sleep 5 & i=$((i+1)); done; echo survived").await;
+        assert!(!run.stdout.contains("survived"), "{run:?}");
+        harness.assert_nothing_left().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_memory_hog_ends_as_out_of_memory() {
+        let mut harness = Harness::new("hog").await;
+        harness.limits.memory_bytes = 48 << 20;
+        harness.limits.work_bytes = 1 << 20;
+        harness.limits.tmp_bytes = 1 << 20;
+        let run = harness.sh("head -c 800m /dev/zero | tail | wc -c").await;
+        assert_eq!(run.broke, Some(BrokenLimit::Memory), "{run:?}");
+        harness.assert_nothing_left().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_root_folder_is_the_root() {
+        let root = harness::root_folder_with_a_shell("folder");
+        std::fs::write(root.join("etc/motd"), "welcome\n").expect("written");
+        std::fs::write(root.join("etc/shadow"), "secret\n").expect("written");
+        let harness = Harness::with("folder", |config| {
+            config.roots.insert("bash".into(), Root::Folder(root.clone()));
+        })
+        .await;
+        let run = harness
+            .sh("read it < /etc/motd; echo $it; read it < /etc/hostname; echo $it; [ -e /etc/shadow ] && echo shadow; \
+                 for it in /*; do echo $it; done; : > /bin/x || echo sealed")
+            .await;
+        let expected = "welcome\nsandbox\n/bin\n/dev\n/etc\n/lib\n/lib64\n/proc\n/run\n/scripts\n/tmp\n/work\n";
+        assert_eq!(run.stdout, expected, "{run:?}");
+        assert!(run.stderr.contains("Read-only file system"), "{run:?}");
+        std::fs::remove_dir_all(root).expect("removed");
+        harness.assert_nothing_left().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn nothing_fails_when_this_machine_is_examined() {
+        let harness = Harness::new("doctor").await;
+        let findings = harness.examine().await;
+        assert!(findings.len() >= 8);
+        assert!(findings.iter().all(|it| it.grade != Grade::Fail), "{findings:#?}");
+        harness.assert_nothing_left().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_missing_root_folder_is_named() {
         let harness = Harness::with("root", |config| {
-            config.roots.insert("bash".into(), script_engine_sandbox::Root::Folder("/srv/not/there".into()));
+            config.roots.insert("bash".into(), Root::Folder("/srv/not/there".into()));
         })
         .await;
         let error = harness.boot().await.expect_err("there is no such folder");
@@ -153,12 +203,9 @@ mod as_root {
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn processes_and_cpu_are_bounded() {
-        let mut harness = Harness::new("pids").await;
-        harness.limits.pids = 20;
+    async fn the_cpu_share_is_bounded() {
+        let mut harness = Harness::new("cpu").await;
         harness.limits.milli_cpus = 250;
-        let run = harness.sh("i=0; while [ $i -lt 60 ]; do sleep 5 & i=$((i+1)); done; echo survived").await;
-        assert!(!run.stdout.contains("survived"), "{run:?}");
         let started = std::time::Instant::now();
         let run = harness.sh("timeout 1 sh -c 'while :; do :; done'; cat /proc/1/stat >/dev/null; times").await;
         assert!(started.elapsed().as_millis() >= 900);

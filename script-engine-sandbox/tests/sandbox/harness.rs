@@ -10,8 +10,8 @@ use script_engine_core::contract::{
     BootSpec, Booted, Machine, OutputStream, Progress, RunEvent, RuntimeManager, Sandbox as _, ScriptControl,
 };
 use script_engine_core::sandbox::{AgentSandbox, SessionSettings};
-use script_engine_core::{Capability, Exit, Job, Limits, OwnerId, Result, RuntimeSpec, Usage};
-use script_engine_sandbox::{Config, Manager};
+use script_engine_core::{BrokenLimit, Capability, Exit, Job, Limits, OwnerId, Result, RuntimeSpec, Usage};
+use script_engine_sandbox::{Config, Finding, Manager, examine};
 
 /// Set for the copy of this program that is an engine to be killed: its state folder and owner.
 const VICTIM: &str = "SCRIPT_ENGINE_TEST_VICTIM";
@@ -103,6 +103,12 @@ impl Harness {
         left_of(self.owner).is_empty()
     }
 
+    /// Examines this machine, with a state folder of its own below the harness's.
+    pub(crate) async fn examine(&self) -> Vec<Finding> {
+        let state = self.state.join("examined");
+        examine(&Config::new(&state), owner_of(&state)).await
+    }
+
     /// Shuts the backend down and looks for processes, cgroups and records of it.
     pub(crate) async fn assert_nothing_left(self) {
         self.manager.shutdown().await.expect("shut down");
@@ -179,6 +185,7 @@ pub(crate) struct Run {
     pub(crate) stdout: String,
     pub(crate) stderr: String,
     pub(crate) usage: Usage,
+    pub(crate) broke: Option<BrokenLimit>,
 }
 
 impl Running {
@@ -210,6 +217,7 @@ impl Running {
                 RunEvent::Beat(_) => {}
                 RunEvent::Exited(report) => {
                     run.usage = report.usage;
+                    run.broke = report.broke;
                     if let Exit::Code(code) = report.exit {
                         run.code = Some(code);
                     }
@@ -233,6 +241,21 @@ impl Running {
     pub(crate) async fn destroy(self) {
         Box::new(self.sandbox).destroy().await.expect("destroyed");
     }
+}
+
+/// Makes a root folder with `/bin/sh`, what it is linked to, and an empty `/etc`.
+pub(crate) fn root_folder_with_a_shell(name: &str) -> PathBuf {
+    let root = std::env::temp_dir().join(format!("script-engine-test-root-{name}-{}", std::process::id()));
+    let listed = Command::new("ldd").arg("/bin/sh").output().expect("ldd is there");
+    let text = String::from_utf8_lossy(&listed.stdout).into_owned();
+    let libraries = text.split_whitespace().filter(|it| it.starts_with('/'));
+    for path in libraries.chain(["/bin/sh"]) {
+        let copy = root.join(path.trim_start_matches('/'));
+        std::fs::create_dir_all(copy.parent().expect("below the root")).expect("made");
+        std::fs::copy(path, copy).expect("copied");
+    }
+    std::fs::create_dir_all(root.join("etc")).expect("made");
+    root
 }
 
 /// Runs the cases that begin with `filter` in a copy of this program, as a user that owns nothing.
