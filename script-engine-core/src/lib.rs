@@ -1,4 +1,5 @@
-//! Domain types, traits and the engine.
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
 
 pub mod contract;
 pub mod executor;
