@@ -63,10 +63,11 @@ fn private_place(file: &File) -> Option<String> {
     Some(format!("{}: names `{place}`, which is on one machine only", file.path))
 }
 
-/// Tests that are not run look like tests that pass.
+/// A test that is never run looks like one that passes: an ignored one must say which of our commands runs it.
 fn ignored_test(file: &File) -> Option<String> {
-    let has = code(&file.text).lines().any(|line| line.trim_start().starts_with("#[ignore"));
-    has.then(|| format!("{}: an ignored test: run it, or make its missing set-up a failure", file.path))
+    let ignored = file.text.lines().filter(|line| line.trim_start().starts_with("#[ignore"));
+    let never = ignored.filter(|line| !line.contains("cargo xtask ")).count();
+    (never > 0).then(|| format!("{}: {never} tests are never run: make their missing set-up a failure", file.path))
 }
 
 #[test]
@@ -119,7 +120,8 @@ fn no_file_names_a_place_of_one_machine() {
 }
 
 #[test]
-fn no_test_is_ignored() {
+fn no_test_is_never_run() {
     assert_none(&rust().iter().filter_map(ignored_test).collect::<Vec<_>>());
     assert!(ignored_test(&File::new("a.rs", "#[test]\n    #[ignore = \"later\"]\nfn f() {}")).is_some());
+    assert!(ignored_test(&File::new("a.rs", "#[ignore = \"cargo xtask test-cgroup2\"]\n")).is_none());
 }

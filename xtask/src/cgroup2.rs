@@ -139,8 +139,11 @@ fn build_tests() -> Outcome<PathBuf> {
     if !exists {
         return Err(format!("`{PACKAGE}` has no test target `{TEST}`").into());
     }
-    let messages =
-        capture(cargo().args(["test", "--package", PACKAGE, "--test", TEST, "--no-run", "--message-format=json"]))?;
+    let mut build = cargo();
+    build
+        .args(["test", "--package", PACKAGE, "--test", TEST, "--no-run"])
+        .arg("--message-format=json-render-diagnostics");
+    let messages = capture(&mut build)?;
     String::from_utf8(messages)?
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())

@@ -8,3 +8,6 @@ pub mod message;
 
 pub use frame::{HEADER_LEN, Header, MAX_DATA, MAX_FRAME, MAX_PAYLOAD, Reader, Stream, VERSION, WireError, Writer};
 pub use message::{FromAgent, Landlock, LandlockRule, MAX_ENVIRONMENT, Place, Start, ToAgent, feature};
+
+#[cfg(test)]
+mod tests;
