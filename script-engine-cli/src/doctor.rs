@@ -2,9 +2,11 @@
 
 use std::process::ExitCode;
 
-use script_engine::contract::ScriptExecutor;
+use script_engine::contract::{IdSource, ScriptExecutor};
+use script_engine::memory::UuidIds;
 use script_engine::{
-    Enforced, Engine, ExecutionRequest, Identity, LanguageId, Restriction, Result, ScriptDraft, ScriptName, Shutdown,
+    Enforced, Engine, ExecutionRequest, Identity, LanguageId, OwnerId, Restriction, Result, ScriptDraft, ScriptName,
+    Shutdown, sandbox_linux,
 };
 use serde_json::{Map, Value, json};
 
@@ -25,6 +27,11 @@ impl Finding {
     }
 }
 
+/// The verdicts.
+const OK: &str = "ok";
+const WARN: &str = "warn";
+const FAIL: &str = "fail";
+
 /// Scripts that tell their interpreter's version.
 const VERSIONS: [(&str, &str, &str); 3] = [
     ("bash", "echo \"$BASH_VERSION\"", "install bash 5 or newer"),
@@ -35,7 +42,7 @@ const VERSIONS: [(&str, &str, &str); 3] = [
 /// Says how this machine stands. Exit code 0 if scripts can run, 1 if not.
 pub(crate) async fn doctor(arguments: DoctorArguments) -> ExitCode {
     let findings = examine(&arguments).await;
-    let sound = findings.iter().all(|it| it.verdict != "fail");
+    let sound = findings.iter().all(|it| it.verdict != FAIL);
     let text = if arguments.json { as_json(&findings, sound) } else { as_text(&findings) };
     // A closed pipe has nobody to tell.
     drop(terminal::print(&text));
@@ -44,48 +51,43 @@ pub(crate) async fn doctor(arguments: DoctorArguments) -> ExitCode {
 
 async fn examine(arguments: &DoctorArguments) -> Vec<Finding> {
     let config = engine::config(arguments.backend, arguments.state.clone());
-    let mut findings = vec![Finding::new("state", "ok", config.state_dir.display().to_string(), "")];
-    match script_engine::local_with(config).await {
-        Err(error) => {
-            let mend = "see SECURITY.md for what a sandbox needs, or try `--backend process`";
-            findings.push(Finding::new("sandbox", "fail", error.to_string(), mend));
+    let machine = sandbox_linux::examine(&config, OwnerId::from_bits(UuidIds.fresh())).await;
+    let mut findings: Vec<Finding> =
+        machine.into_iter().map(|it| Finding::new(it.name, it.grade.as_str(), it.what, it.mend)).collect();
+    if findings.iter().any(|it| it.verdict == FAIL) {
+        return findings;
+    }
+    match engine::build(arguments.backend, arguments.state.clone()).await {
+        Ok(engine) => {
+            findings.extend(engine.executors().iter().flat_map(|it| restrictions(it.as_ref())));
+            findings.extend(languages(&engine).await);
+            engine.shutdown(Shutdown::Drain).await;
         }
-        Ok(builder) => {
-            for executor in builder.executors() {
-                findings.extend(restrictions(executor.as_ref()));
-            }
-            match builder.build().await {
-                Ok(engine) => {
-                    findings.extend(languages(&engine).await);
-                    engine.shutdown(Shutdown::Drain).await;
-                }
-                Err(error) => {
-                    findings.push(Finding::new("engine", "fail", error.to_string(), "remove the state folder"))
-                }
-            }
-        }
+        Err(error) => findings.push(Finding::new("engine", FAIL, error.to_string(), "mend what is named here")),
     }
     findings
 }
 
 fn restrictions(executor: &dyn ScriptExecutor) -> Vec<Finding> {
     let capability = executor.capability();
-    let info = executor.info();
-    let mut findings = vec![Finding::new("sandbox", "ok", format!("{} ({})", info.name, info.isolation.as_str()), "")];
-    findings.extend(Restriction::ALL.into_iter().map(|it| match capability.of(it) {
-        Enforced::By(mechanism) => Finding::new(it.as_str(), "ok", format!("enforced, {}", mechanism.as_str()), ""),
-        Enforced::Not(why) => Finding::new(it.as_str(), "warn", "not enforced", why),
-    }));
-    findings
+    let stands = |it: Restriction| match capability.of(it) {
+        Enforced::By(mechanism) => (OK, format!("enforced, {}", mechanism.as_str()), ""),
+        Enforced::Not(why) => (WARN, "not enforced".to_owned(), why),
+    };
+    let finding = |it: Restriction| {
+        let (verdict, what, mend) = stands(it);
+        Finding::new(format!("restriction {it}"), verdict, what, mend)
+    };
+    Restriction::ALL.into_iter().map(finding).collect()
 }
 
 async fn languages(engine: &Engine) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (name, source, mend) in VERSIONS {
         let finding = match version(engine, name, source).await {
-            Ok(Ok(version)) => Finding::new(name, "ok", version, ""),
-            Ok(Err(why)) => Finding::new(name, "warn", why, mend),
-            Err(error) => Finding::new(name, "warn", error.to_string(), mend),
+            Ok(Ok(version)) => Finding::new(format!("language {name}"), OK, version, ""),
+            Ok(Err(why)) => Finding::new(format!("language {name}"), WARN, why, mend),
+            Err(error) => Finding::new(format!("language {name}"), WARN, error.to_string(), mend),
         };
         findings.push(finding);
     }

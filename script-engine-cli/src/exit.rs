@@ -13,6 +13,8 @@ pub(crate) const ENGINE: u8 = 125;
 const TIMEOUT: u8 = 124;
 /// Somebody pressed Ctrl-C.
 const INTERRUPTED: u8 = 130;
+/// Nobody reads the output any more, which ends programs by `SIGPIPE`.
+pub(crate) const NOT_READ: u8 = 141;
 /// The script ran out of memory, which ends it by `SIGKILL`.
 const KILLED: u8 = 137;
 

@@ -36,12 +36,12 @@ pub(crate) async fn run(arguments: Box<RunArguments>) -> ExitCode {
         Ok(started) => started,
         Err(error) => return exit::fail(&explained(&error)),
     };
-    let record = match follow(&engine, id, &arguments).await {
-        Ok(record) => record,
+    let (record, read) = match follow(&engine, id, &arguments).await {
+        Ok(followed) => followed,
         Err(error) => return exit::fail(&explained(&error)),
     };
     engine.shutdown(Shutdown::Drain).await;
-    finish(&record, arguments.json)
+    if read { finish(&record, arguments.json) } else { exit::NOT_READ.into() }
 }
 
 /// What the command line names, read.
@@ -140,19 +140,21 @@ async fn start(arguments: &RunArguments, inputs: Inputs) -> script_engine::Resul
     Ok((engine, id))
 }
 
-/// Passes input and output through until the end.
-async fn follow(engine: &Engine, id: ExecutionId, arguments: &RunArguments) -> script_engine::Result<ExecutionRecord> {
+/// Passes input and output through until the end. Gives the record, and whether its output was read.
+async fn follow(
+    engine: &Engine,
+    id: ExecutionId,
+    arguments: &RunArguments,
+) -> script_engine::Result<(ExecutionRecord, bool)> {
     if let Some(path) = arguments.stdin.clone() {
         let engine = engine.clone();
         tokio::spawn(async move { feed(&engine, id, &path).await });
     }
     let interrupts = tokio::spawn(cancel_on_signal(engine.clone(), id));
-    if !arguments.json {
-        show(engine, id).await?;
-    }
+    let read = arguments.json || show(engine, id).await?;
     let record = engine.wait(id).await;
     interrupts.abort();
-    record
+    Ok((record?, read))
 }
 
 async fn feed(engine: &Engine, id: ExecutionId, path: &Path) {
@@ -199,8 +201,9 @@ async fn cancel_on_signal(engine: Engine, id: ExecutionId) {
     }
 }
 
-/// Writes the script's output as it comes. Whoever stops reading it stops the script, as a pipe does.
-async fn show(engine: &Engine, id: ExecutionId) -> script_engine::Result<()> {
+/// Writes the script's output as it comes. Whoever stops reading it stops the script, as a pipe does;
+/// gives `false` then.
+async fn show(engine: &Engine, id: ExecutionId) -> script_engine::Result<bool> {
     let mut output = engine.output(id, OutputCursor::default()).await?;
     let (sender, mut items) = mpsc::channel::<OutputItem>(PIECES);
     // A terminal or a pipe may block for long, and the engine must go on meanwhile.
@@ -218,9 +221,7 @@ async fn show(engine: &Engine, id: ExecutionId) -> script_engine::Result<()> {
         }
     }
     drop(sender);
-    // Its error was seen as a closed channel.
-    drop(writer.await);
-    Ok(())
+    Ok(matches!(writer.await, Ok(Ok(()))))
 }
 
 fn write(item: OutputItem) -> io::Result<()> {

@@ -72,12 +72,6 @@ impl EngineBuilder {
         }
     }
 
-    /// The executors so far, for a look at what they can enforce.
-    #[must_use]
-    pub fn executors(&self) -> &[Arc<dyn ScriptExecutor>] {
-        &self.executors
-    }
-
     /// Sets bounds and times.
     #[must_use]
     pub fn with_settings(mut self, settings: Settings) -> Self {

@@ -173,6 +173,12 @@ impl Engine {
         self.components.events.subscribe()
     }
 
+    /// The executors, in the order in which they are tried.
+    #[must_use]
+    pub fn executors(&self) -> &[Arc<dyn ScriptExecutor>] {
+        &self.components.executors
+    }
+
     /// Gets every executor ready for a language, so that its next script starts sooner.
     pub async fn preload(&self, language: &LanguageId) -> Result<()> {
         let runtime = prepare::runtime(self.components.language(language)?.info());
