@@ -3,6 +3,7 @@
 pub mod executor;
 pub mod fake;
 pub mod memory;
+pub mod mutant;
 pub mod sandbox;
 pub mod store;
 

@@ -9,6 +9,7 @@ use tokio::runtime::Builder;
 
 use crate::case::Case;
 use crate::ledger::Ledger;
+use crate::mutant::Mutant;
 use crate::verdict::Verdict;
 
 /// How long one case may take. A case that waits for what never comes is a failure.
@@ -48,14 +49,17 @@ impl Conformance {
         self
     }
 
-    /// Adds a test that a case catches a mutant: it passes if the case fails.
+    /// Adds a test for each mutant that its case catches it: it passes if the case fails.
     #[must_use]
-    pub fn with_mutant(mut self, subject: &str, what: &str, case: Case) -> Self {
-        let name = format!("{subject}::{} catches: {what}", case.id);
-        self.trials.push(Trial::test(name, move || match carry_out(&case) {
-            Verdict::Failed(_) => Ok(()),
-            verdict => Err(format!("the case did not fail: {verdict:?}").into()),
-        }));
+    pub fn with_mutants(mut self, mutants: Vec<Mutant>) -> Self {
+        for mutant in mutants {
+            let name = format!("mutant::{} catches one that {}", mutant.rule, mutant.does);
+            self.trials.push(Trial::test(name, move || match mutant.catcher().map(|case| carry_out(&case)) {
+                Some(Verdict::Failed(_)) => Ok(()),
+                Some(verdict) => Err(format!("the case did not fail: {verdict:?}").into()),
+                None => Err("there is no such case".into()),
+            }));
+        }
         self
     }
 

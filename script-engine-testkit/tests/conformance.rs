@@ -1,4 +1,5 @@
-//! The suites over the references: what is in memory and what is faked must pass every case.
+//! The suites over the references: what is in memory and what is faked must pass every case, and each mutant
+//! must fail at the case of the rule that it breaks.
 
 use std::process::ExitCode;
 
@@ -6,6 +7,7 @@ use std::sync::Arc;
 
 use script_engine_testkit::executor::script_executor;
 use script_engine_testkit::fake::FakeBackend;
+use script_engine_testkit::mutant::mutants;
 use script_engine_testkit::sandbox::{runtime_manager, sandbox};
 use script_engine_testkit::{Conformance, memory};
 
@@ -16,5 +18,6 @@ fn main() -> ExitCode {
         .with("fake", "", script_executor(Arc::clone(&fake) as _))
         .with("fake", "", sandbox(Arc::clone(&fake) as _))
         .with("fake", "", runtime_manager(fake))
+        .with_mutants(mutants())
         .main()
 }

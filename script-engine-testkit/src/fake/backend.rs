@@ -121,6 +121,8 @@ pub(super) fn simulate(job: &Job) -> Option<Vec<Action>> {
         ("looks", _) => vec![Action::ListLeft, Action::say("looked\n")],
         ("breaks", "memory") => vec![Action::ExhaustMemory],
         ("breaks", _) => Vec::new(),
+        // What a mutant makes of a script that a sound executor stops.
+        ("breaches", _) => vec![Action::say("BREACHED\n")],
         ("keeps", _) => vec![Action::say("begin\n"), Action::say("FINE\n")],
         _ => return None,
     })
