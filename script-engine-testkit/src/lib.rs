@@ -1,4 +1,4 @@
-//! Conformance suites for backends, stores and collectors.
+#![doc = include_str!("../README.md")]
 
 pub mod executor;
 pub mod fake;

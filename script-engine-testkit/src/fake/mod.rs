@@ -1,4 +1,4 @@
-//! A scripted [`ScriptExecutor`] without any operating system process: what its scripts do is a list
+//! A scripted executor without any operating system process: what its scripts do is a list
 //! of [`Action`]s. Stricter than a real one: output comes in small and uneven pieces, every answer is
 //! late by a turn of the scheduler, and nothing is forgiven.
 //!
