@@ -14,7 +14,7 @@ wait
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let engine = script_engine::local(std::env::temp_dir().join("script-engine-examples")).await?;
+    let engine = script_engine::local(std::env::temp_dir().join("script-engine-examples")).await?.build().await?;
     let draft = ScriptDraft::new(ScriptName::parse("patient")?, SCRIPT).with_language(LanguageId::parse("bash")?);
     let version = engine.save(&Identity::default(), draft).await?;
     let id = engine.submit(ExecutionRequest::new(version.name.clone())).await?;

@@ -71,7 +71,7 @@ async fn main() -> Result<()> {
         ("shout", "shout.sh", "echo \"${PARAM_WORD^^}!\""),
     ])?;
     let state = std::env::temp_dir().join("script-engine-examples");
-    let engine = script_engine::local_builder(state).await?.with_registry(Arc::new(scripts)).build().await?;
+    let engine = script_engine::local(state).await?.with_registry(Arc::new(scripts)).build().await?;
 
     let sum = ExecutionRequest::new(ScriptName::parse("sum")?)
         .with_stdin(script_engine::Stdin::Bytes(Bytes::from_static(b"1 2 39")));

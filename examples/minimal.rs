@@ -5,7 +5,7 @@ use script_engine::{ExecutionRequest, Identity, LanguageId, Result, ScriptDraft,
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let engine = script_engine::local(std::env::temp_dir().join("script-engine-examples")).await?;
+    let engine = script_engine::local(std::env::temp_dir().join("script-engine-examples")).await?.build().await?;
     let draft = ScriptDraft::new(ScriptName::parse("hello")?, "echo hello from a sandbox; id -u")
         .with_language(LanguageId::parse("bash")?);
     let version = engine.save(&Identity::default(), draft).await?;

@@ -17,7 +17,7 @@ json.dump({"greeted": args["name"]}, open(os.environ["SCRIPT_RESULT"], "w"))
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let engine = script_engine::local(std::env::temp_dir().join("script-engine-examples")).await?;
+    let engine = script_engine::local(std::env::temp_dir().join("script-engine-examples")).await?.build().await?;
     let schema = json!({
         "properties": { "name": { "type": "string" }, "rounds": { "type": "integer", "maximum": 9, "default": 3 } },
         "required": ["name"],

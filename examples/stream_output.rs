@@ -16,7 +16,7 @@ echo "then it read: $line"
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let engine = script_engine::local(std::env::temp_dir().join("script-engine-examples")).await?;
+    let engine = script_engine::local(std::env::temp_dir().join("script-engine-examples")).await?.build().await?;
     let draft = ScriptDraft::new(ScriptName::parse("talkative")?, SCRIPT).with_language(LanguageId::parse("bash")?);
     let version = engine.save(&Identity::default(), draft).await?;
     let request = ExecutionRequest::new(version.name.clone()).with_stdin(Stdin::Open);
