@@ -21,9 +21,9 @@ use tokio::net::UnixStream;
 use tokio::process::{Child, ChildStderr, Command};
 use tokio::sync::{Notify, watch};
 
-use crate::cgroup::Cgroup;
 use crate::config::Agent;
 use crate::error::SandboxError;
+use crate::machine::LinuxMachine;
 
 /// What launchers call themselves in their arguments.
 pub(crate) const NAME: &str = "script-engine-agent";
@@ -122,13 +122,12 @@ async fn listen(stderr: ChildStderr, told: watch::Sender<Option<Pid>>) {
     while let Ok(1..) = rest.read(&mut piece).await {}
 }
 
-/// A launcher that waits for its plan, in its cgroup.
+/// A launcher that waits for its plan, in its cgroup. Dropping it ends it and clears it up.
 #[derive(Debug)]
 pub(crate) struct Prepared {
-    pub(crate) name: String,
     pub(crate) number: u64,
-    pub(crate) launcher: Launcher,
-    pub(crate) cgroup: Option<Cgroup>,
+    pub(crate) link: UnixStream,
+    pub(crate) machine: LinuxMachine,
 }
 
 /// Launchers that were prepared ahead of need: at most `limit`.
@@ -158,7 +157,13 @@ impl Spares {
 
     /// Takes one, if there is one that lives.
     pub(crate) fn take(&self) -> Option<Prepared> {
-        self.state().ready.pop_front()
+        let mut state = self.state();
+        while let Some(prepared) = state.ready.pop_front() {
+            if prepared.machine.is_running() {
+                return Some(prepared);
+            }
+        }
+        None
     }
 
     /// How many are missing; whoever asks makes them, and ends each by [`put`](Self::put) or

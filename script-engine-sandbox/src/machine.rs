@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::cgroup::{Bounds, Cgroup, Stats};
 use crate::error::SandboxError;
-use crate::owner::{Owner, remove_tree, wait_for_end};
+use crate::owner::{Living, Owner, remove_tree, wait_for_end};
 use crate::plan;
 
 /// How long a killed launcher may take to end, its namespaces with it.
@@ -43,6 +43,13 @@ pub(crate) struct Launched {
     pub(crate) process_1: watch::Receiver<Option<Pid>>,
 }
 
+/// How a supervisor is told to end its machine.
+#[derive(Debug)]
+struct Told {
+    killed: mpsc::Receiver<()>,
+    end: watch::Receiver<u64>,
+}
+
 /// How far the end of a machine is.
 #[derive(Clone, Debug)]
 enum State {
@@ -56,7 +63,8 @@ enum State {
 /// One booted sandbox.
 pub(crate) struct LinuxMachine {
     remains: Arc<Remains>,
-    scratch: u64,
+    /// Bytes of scratch space, which count as memory.
+    scratch: AtomicU64,
     /// Kills for lack of memory before the last `resize`.
     oom_before: AtomicU64,
     kill: mpsc::Sender<()>,
@@ -71,12 +79,29 @@ impl fmt::Debug for LinuxMachine {
 
 impl LinuxMachine {
     /// Takes over a started launcher with all that belongs to it.
-    pub(crate) fn new(owner: Arc<Owner>, remains: Remains, launched: Launched, scratch: u64) -> Self {
+    pub(crate) fn new(owner: &Arc<Owner>, remains: Remains, launched: Launched) -> Self {
         let remains = Arc::new(remains);
         let (kill, killed) = mpsc::channel(1);
         let (report, state) = watch::channel(State::Running);
-        tokio::spawn(supervise(owner, launched, Arc::clone(&remains), killed, report));
-        Self { remains, scratch, oom_before: AtomicU64::new(0), kill, state }
+        let (living, end) = owner.register(&remains.name);
+        let told = Told { killed, end };
+        tokio::spawn(supervise(living, launched, Arc::clone(&remains), told, report));
+        Self { remains, scratch: AtomicU64::new(0), oom_before: AtomicU64::new(0), kill, state }
+    }
+
+    /// Says how much scratch space the sandbox has, before its limits are set.
+    pub(crate) fn set_scratch(&self, bytes: u64) {
+        self.scratch.store(bytes, Ordering::Relaxed);
+    }
+
+    /// The cgroup, where there is one.
+    pub(crate) fn cgroup(&self) -> Option<&Cgroup> {
+        self.remains.cgroup.as_ref()
+    }
+
+    /// Whether the launcher has not ended.
+    pub(crate) fn is_running(&self) -> bool {
+        matches!(&*self.state.borrow(), State::Running)
     }
 
     fn stats(&self) -> Stats {
@@ -108,16 +133,18 @@ impl Remains {
 
 /// Waits for the launcher's end, which is process 1's end, or brings it about; then clears up.
 async fn supervise(
-    owner: Arc<Owner>,
+    living: Living,
     Launched { mut child, mut process_1 }: Launched,
     remains: Arc<Remains>,
-    mut killed: mpsc::Receiver<()>,
+    mut told: Told,
     report: watch::Sender<State>,
 ) {
     tokio::select! {
         _ = child.wait() => {}
         // Asked to, or nobody holds the machine any more.
-        _ = killed.recv() => end(&mut child, &remains).await,
+        _ = told.killed.recv() => end(&mut child, &remains).await,
+        // All sandboxes of the engine are to end.
+        _ = told.end.changed() => end(&mut child, &remains).await,
     }
     // A launcher that was killed ends before its sandbox does.
     if let Ok(pid) = process_1.wait_for(Option::is_some).await.map(|it| *it)
@@ -132,7 +159,7 @@ async fn supervise(
         tracing::error!(sandbox = remains.name, left, "a sandbox could not be removed");
     }
     // The owner lives for as long as something of it does.
-    drop(owner);
+    drop(living);
     report.send_replace(State::Cleared(stats, left));
 }
 
@@ -172,7 +199,7 @@ impl Machine for LinuxMachine {
     }
 
     async fn resize(&self, limits: &Limits) -> Result<()> {
-        let bounds: Bounds = plan::bounds(limits, self.scratch);
+        let bounds: Bounds = plan::bounds(limits, self.scratch.load(Ordering::Relaxed));
         self.oom_before.store(self.stats().oom_kills, Ordering::Relaxed);
         let Some(cgroup) = self.remains.cgroup.clone() else { return Ok(()) };
         Ok(blocking(move || cgroup.limit(bounds)).await.map_err(SandboxError::Cgroup)?)

@@ -2,10 +2,12 @@
 //! and the removal of what dead ones left. Everything that the backend creates carries the owner's id:
 //! cgroup folders by name, launchers in their arguments, work folders by place.
 
+use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -15,6 +17,7 @@ use nix::sys::signal::{SIGKILL, kill};
 use nix::unistd::Pid;
 use script_engine_core::OwnerId;
 use script_engine_core::contract::{OwnerStatus, ReapReport};
+use tokio::sync::watch;
 
 use crate::cgroup::{self, Cgroup, Place};
 use crate::error::SandboxError;
@@ -29,6 +32,10 @@ const UNBORN: &str = "new-";
 /// children here, so nothing tells.
 const GONE_WITHIN: Duration = Duration::from_secs(5);
 const LOOK_EVERY: Duration = Duration::from_millis(1);
+/// How often launchers are looked for and killed.
+const KILL_ROUNDS: usize = 8;
+/// How long the end of all of this engine's sandboxes may take.
+const END_ALL_WITHIN: Duration = Duration::from_secs(15);
 
 /// The folder of owners below a state folder.
 #[derive(Clone, Debug)]
@@ -40,6 +47,10 @@ pub(crate) struct Owner {
     pub(crate) id: OwnerId,
     folder: PathBuf,
     retired: AtomicBool,
+    /// The sandboxes of this engine that are not cleared up yet, by name.
+    living: watch::Sender<BTreeSet<String>>,
+    /// Counts how often all of them were told to end.
+    end: watch::Sender<u64>,
     _lock: Flock<File>,
 }
 
@@ -71,7 +82,14 @@ impl Owners {
             Ok(lock)
         })()
         .map_err(failed)?;
-        Ok(Owner { id, folder, retired: AtomicBool::new(false), _lock: lock })
+        Ok(Owner {
+            id,
+            folder,
+            retired: AtomicBool::new(false),
+            living: watch::Sender::default(),
+            end: watch::Sender::default(),
+            _lock: lock,
+        })
     }
 
     /// Lists all owners on record.
@@ -92,6 +110,10 @@ impl Owners {
         let folder = self.0.join(owner.to_string());
         let held = if owner == own.id { None } else { self.take_over(&folder, owner)? };
         let mut report = ReapReport::default();
+        if owner == own.id {
+            let ended = own.end_all().await?;
+            report.removed.extend(ended.into_iter().map(|it| format!("sandbox {it}")));
+        }
         let mut parents = place.folders();
         if let Ok(text) = fs::read_to_string(folder.join(CGROUPS)) {
             parents.extend(text.lines().map(PathBuf::from));
@@ -102,9 +124,15 @@ impl Owners {
         for cgroup in &cgroups {
             cgroup::kill_folder(cgroup).map_err(SandboxError::Cgroup)?;
         }
-        let killed = kill_launchers(owner);
-        report.removed.extend(killed.iter().map(|it| format!("process {it}")));
-        wait_for_end(&killed).await?;
+        // A launcher may have cloned its process 1 after it was found; that one ends by itself, but later.
+        for _ in 0..KILL_ROUNDS {
+            let killed = kill_launchers(owner);
+            if killed.is_empty() {
+                break;
+            }
+            report.removed.extend(killed.iter().map(|it| format!("process {it}")));
+            wait_for_end(&killed).await?;
+        }
         for path in cgroups {
             Cgroup::at(&path)
                 .remove_when_empty()
@@ -154,9 +182,45 @@ impl Owner {
         self.folder.join(WORK).join(number.to_string())
     }
 
+    /// Counts a sandbox as living until what is given is dropped. The receiver hears when it is to end.
+    pub(crate) fn register(self: &Arc<Self>, name: &str) -> (Living, watch::Receiver<u64>) {
+        let end = self.end.subscribe();
+        self.living.send_modify(|it| {
+            it.insert(name.to_owned());
+        });
+        (Living { owner: Arc::clone(self), name: name.to_owned() }, end)
+    }
+
+    /// Ends all sandboxes of this engine and waits until they are cleared up. Gives their names.
+    async fn end_all(&self) -> Result<BTreeSet<String>, SandboxError> {
+        let mut living = self.living.subscribe();
+        let names = living.borrow().clone();
+        self.end.send_modify(|it| *it += 1);
+        let gone = living.wait_for(|it| it.is_disjoint(&names));
+        match tokio::time::timeout(END_ALL_WITHIN, gone).await {
+            Ok(_) => Ok(names),
+            Err(_) => Err(SandboxError::Left { name: format!("{names:?}"), what: "they do not end".to_owned() }),
+        }
+    }
+
     /// Has the record removed when nobody holds it any more: when nothing is left of what it stands for.
     pub(crate) fn retire(&self) {
         self.retired.store(true, Ordering::Relaxed);
+    }
+}
+
+/// One sandbox that is not cleared up yet.
+#[derive(Debug)]
+pub(crate) struct Living {
+    owner: Arc<Owner>,
+    name: String,
+}
+
+impl Drop for Living {
+    fn drop(&mut self) {
+        self.owner.living.send_modify(|it| {
+            it.remove(&self.name);
+        });
     }
 }
 

@@ -133,7 +133,7 @@ impl RuntimeManager for Manager {
 
     async fn shutdown(&self) -> Result<()> {
         for spare in self.0.spares.close().await {
-            spare.discard(&self.0.owner).await?;
+            spare.machine.destroy().await?;
         }
         self.0.owner.retire();
         Ok(())
@@ -183,31 +183,37 @@ impl Shared {
         }
     }
 
-    /// Starts a launcher in a new cgroup.
+    /// Starts a launcher in a new cgroup. What it makes is cleared up if the future is dropped.
     async fn prepare(&self) -> Result<Prepared, SandboxError> {
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
         let name = self.owner.sandbox_name(number);
-        if self.config.isolation == Isolation::Process {
-            let (folder, ids) = (self.owner.work_folder(number), self.ids(number));
-            process::make_folders(&folder, ids)
-                .map_err(SandboxError::file("can't make the sandbox's folder", &folder))?;
+        let folder = match self.config.isolation {
+            Isolation::Namespaces => None,
+            Isolation::Process => Some(self.owner.work_folder(number)),
+        };
+        if let Some(folder) = &folder {
+            process::make_folders(folder, self.ids(number))
+                .map_err(SandboxError::file("can't make the sandbox's folder", folder))?;
         }
         let cgroup = self.host.place.create(&name).map_err(SandboxError::Cgroup)?;
-        let launcher = match Launcher::start(&self.program, &self.arguments(number), self.owner.id) {
-            Ok(launcher) => launcher,
-            Err(error) => {
-                drop(cgroup.as_ref().map(Cgroup::remove));
-                return Err(error);
-            }
-        };
-        let prepared = Prepared { name, number, launcher, cgroup };
-        match prepared.enter_cgroup(self.config.isolation).await {
-            Ok(()) => Ok(prepared),
-            Err(error) => {
-                drop(prepared.discard(&self.owner).await);
-                Err(SandboxError::Cgroup(error))
-            }
+        let Launcher { child, link, process_1 } =
+            match Launcher::start(&self.program, &self.arguments(number), self.owner.id) {
+                Ok(launcher) => launcher,
+                Err(error) => {
+                    drop(cgroup.as_ref().map(Cgroup::remove));
+                    return Err(error);
+                }
+            };
+        let pid = child.id();
+        // From here on the machine's own task clears up.
+        let machine = LinuxMachine::new(&self.owner, Remains { name, cgroup, folder }, Launched { child, process_1 });
+        let prepared = Prepared { number, link, machine };
+        // On version 2 process 1 is cloned into the cgroup, except where there is no clone.
+        let clones = |it: &Cgroup| it.clone_target().is_some() && self.config.isolation == Isolation::Namespaces;
+        if let (Some(pid), Some(cgroup)) = (pid, prepared.machine.cgroup().filter(|it| !clones(it)).cloned()) {
+            blocking(move || cgroup.attach(pid)).await.map_err(SandboxError::Cgroup)?;
         }
+        Ok(prepared)
     }
 
     /// Keeps launchers ready, in the background.
@@ -221,7 +227,7 @@ impl Shared {
                 match self.prepare().await {
                     Ok(prepared) => {
                         if let Some(late) = self.spares.put(prepared) {
-                            drop(late.discard(&self.owner).await);
+                            drop(late.machine.destroy().await);
                             self.spares.give_up();
                         }
                     }
@@ -243,21 +249,17 @@ impl Shared {
             Some(prepared) => prepared,
             None => self.prepare().await?,
         };
-        let Prepared { name, number, launcher: Launcher { child, mut link, process_1 }, cgroup } = prepared;
-        let scratch = plan::scratch_bytes(&spec.limits);
-        let (folder, paths, filter) = match self.config.isolation {
-            Isolation::Namespaces => (None, SandboxPaths::default(), Arc::clone(&self.filter)),
+        let Prepared { number, mut link, machine } = prepared;
+        let (paths, filter) = match self.config.isolation {
+            Isolation::Namespaces => (SandboxPaths::default(), Arc::clone(&self.filter)),
             Isolation::Process => {
-                let folder = self.owner.work_folder(number);
-                let paths = process::paths(&folder);
+                let paths = process::paths(&self.owner.work_folder(number));
                 let filter = Arc::new(process::relocate(&self.filter, &paths));
-                (Some(folder), paths, filter)
+                (paths, filter)
             }
         };
-        let target = cgroup.as_ref().and_then(Cgroup::clone_target).map(Path::to_owned);
-        // From here on the machine's own task clears up, whatever happens to this future.
-        let remains = Remains { name, cgroup, folder };
-        let machine = LinuxMachine::new(Arc::clone(&self.owner), remains, Launched { child, process_1 }, scratch);
+        let target = machine.cgroup().and_then(Cgroup::clone_target).map(Path::to_owned);
+        machine.set_scratch(plan::scratch_bytes(&spec.limits));
         machine.resize(&spec.limits).await?;
         if self.config.isolation == Isolation::Namespaces {
             let has_etc = matches!(root, Root::Folder(path) if path.join("etc").is_dir());
@@ -281,28 +283,5 @@ impl Shared {
             paths,
         };
         Ok((booted, number))
-    }
-}
-
-impl Prepared {
-    /// On version 1 the launcher is moved in; on version 2 process 1 is cloned into the cgroup, except
-    /// where there is no clone.
-    async fn enter_cgroup(&self, isolation: Isolation) -> std::io::Result<()> {
-        let Some(cgroup) = self.cgroup.clone() else { return Ok(()) };
-        let cloned_into = cgroup.clone_target().is_some() && isolation == Isolation::Namespaces;
-        match self.launcher.child.id() {
-            Some(pid) if !cloned_into => blocking(move || cgroup.attach(pid)).await,
-            _ => Ok(()),
-        }
-    }
-
-    /// Ends a launcher that got no plan.
-    async fn discard(self, owner: &Arc<Owner>) -> Result<()> {
-        let Self { name, number, launcher: Launcher { child, link, process_1 }, cgroup } = self;
-        drop(link);
-        let folder = Some(owner.work_folder(number)).filter(|it| it.exists());
-        LinuxMachine::new(Arc::clone(owner), Remains { name, cgroup, folder }, Launched { child, process_1 }, 0)
-            .destroy()
-            .await
     }
 }
