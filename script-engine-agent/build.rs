@@ -6,6 +6,7 @@
 
 use std::env;
 use std::error::Error;
+use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -17,7 +18,20 @@ const MARK: &str = "script-engine-agent build ";
 /// Hexadecimal digits of the build id.
 const ID_LENGTH: usize = 16;
 
-fn main() -> Result<(), Box<dyn Error>> {
+/// An error that cargo shows as it is, line breaks and all.
+struct Shown(String);
+
+impl fmt::Debug for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+fn main() -> Result<(), Shown> {
+    provide().map_err(|error| Shown(error.to_string()))
+}
+
+fn provide() -> Result<(), Box<dyn Error>> {
     let out = PathBuf::from(env::var("OUT_DIR")?).join("agent");
     let arch = env::var("CARGO_CFG_TARGET_ARCH")?;
     let path_variable = format!("SCRIPT_ENGINE_AGENT_{}", arch.to_uppercase());

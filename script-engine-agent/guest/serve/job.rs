@@ -8,7 +8,7 @@ use super::{Config, Containment};
 use crate::kill;
 use crate::script::child::{Failure, MAX_REPORT};
 use crate::script::start::{Launched, Stub};
-use crate::script::streams::{Input, Output, Sink};
+use crate::script::streams::{Input, Output, STDIN_WINDOW, Sink};
 use crate::script::stub::Report;
 use crate::sys::poll::{Entry, IN};
 use crate::sys::process::Ended;
@@ -60,6 +60,8 @@ pub struct Job {
     stub: Option<Stub>,
     report: Option<OwnedFd>,
     reported: Vec<u8>,
+    /// Whether the engine was told that the program was executed.
+    started: bool,
     stdin: Input,
     outputs: [Output; 2],
     /// How the script itself ended.
@@ -109,6 +111,7 @@ impl Job {
             stub: launched.stub,
             report: Some(launched.report),
             reported: Vec::new(),
+            started: false,
             stdin: Input::new(launched.stdin),
             outputs: [
                 Output::new(Stream::Stdout, launched.stdout, window),
@@ -142,7 +145,7 @@ impl Job {
         entries.extend(self.stub.iter().map(|it| Entry::new(it.reports.as_raw_fd(), IN)));
         entries.extend(self.stdin.entry());
         let full = full && matches!(self.purpose, Purpose::Script);
-        if self.phase == Phase::Starting {
+        if !self.started {
             // What a script prints comes after the word that it was started.
             return;
         }
@@ -216,13 +219,7 @@ impl Job {
                     self.kill(now);
                 }
                 Phase::Starting => {
-                    if matches!(self.purpose, Purpose::Script) {
-                        around.link.send(self.execution, &FromAgent::Started { time_us: time::wall_us() });
-                        if self.stdin.is_fed() {
-                            let bytes = crate::script::streams::STDIN_WINDOW;
-                            around.link.send(self.execution, &FromAgent::Credit { stream: Stream::Stdin, bytes });
-                        }
-                    }
+                    self.announce(around.link);
                     self.phase = Phase::Running;
                 }
                 Phase::Running if self.ended.is_some() => {
@@ -236,7 +233,17 @@ impl Job {
                         break;
                     }
                 }
-                Phase::Killing { .. } if self.gone => self.phase = Phase::Draining,
+                Phase::Killing { .. } if self.gone => {
+                    // Killed so early that nobody has looked yet whether it was started. Its end of the
+                    // pipe is closed by now.
+                    while self.report.is_some() && self.read_report().is_ok_and(|more| more) {}
+                    if !self.reported.is_empty() {
+                        self.abandoned = true;
+                    } else if !self.started {
+                        self.announce(around.link);
+                    }
+                    self.phase = Phase::Draining;
+                }
                 Phase::Killing { since, again } if now >= again => {
                     self.kill_again(now, since);
                     self.phase = Phase::Killing { since, again: now + KILL_AGAIN_MS };
@@ -344,8 +351,20 @@ impl Job {
         }
     }
 
-    fn read_report(&mut self) -> Result<(), Errno> {
-        let Some(report) = &self.report else { return Ok(()) };
+    /// Says that the program was executed.
+    fn announce(&mut self, link: &mut Link) {
+        self.started = true;
+        if matches!(self.purpose, Purpose::Script) {
+            link.send(self.execution, &FromAgent::Started { time_us: time::wall_us() });
+            if self.stdin.is_fed() {
+                link.send(self.execution, &FromAgent::Credit { stream: Stream::Stdin, bytes: STDIN_WINDOW });
+            }
+        }
+    }
+
+    /// Reads what the child reports; tells whether there was anything to read.
+    fn read_report(&mut self) -> Result<bool, Errno> {
+        let Some(report) = &self.report else { return Ok(false) };
         let mut piece = [0; MAX_REPORT];
         match file::read(report.as_raw_fd(), &mut piece) {
             Ok(0) => self.report = None,
@@ -353,10 +372,10 @@ impl Job {
                 let space = MAX_REPORT.saturating_sub(self.reported.len());
                 self.reported.extend_from_slice(piece.get(..count.min(space)).unwrap_or_default());
             }
-            Err(Errno::EAGAIN) => {}
+            Err(Errno::EAGAIN) => return Ok(false),
             Err(error) => return Err(error),
         }
-        Ok(())
+        Ok(true)
     }
 
     fn read_stub(&mut self) {

@@ -53,7 +53,7 @@ impl std::error::Error for ProfileError {}
 ///
 /// Fails on architectures other than x86_64 and aarch64.
 pub fn sandbox() -> Result<Profile, ProfileError> {
-    Ok(Profile { seccomp: seccomp::programs(seccomp::Reach::Namespaces)?, landlock: landlock::sandbox() })
+    Ok(Profile { seccomp: vec![seccomp::program(seccomp::Reach::Namespaces)?], landlock: landlock::sandbox() })
 }
 
 /// Makes the profile for scripts without namespaces: `readable` may be read and executed (toolchains),
@@ -66,7 +66,10 @@ pub fn sandbox() -> Result<Profile, ProfileError> {
 ///
 /// Fails on architectures other than x86_64 and aarch64.
 pub fn process(readable: &[PathBuf], writable: &[PathBuf]) -> Result<Profile, ProfileError> {
-    Ok(Profile { seccomp: seccomp::programs(seccomp::Reach::Host)?, landlock: landlock::process(readable, writable) })
+    Ok(Profile {
+        seccomp: vec![seccomp::program(seccomp::Reach::Host)?],
+        landlock: landlock::process(readable, writable),
+    })
 }
 
 #[cfg(test)]

@@ -1,39 +1,59 @@
-//! Seccomp programs from the table of calls.
+//! The seccomp program of a profile, from the table of calls.
 //!
-//! Two programs, because of actions of the same severity the one installed last decides: first the
-//! allow-list, which refuses everything else with `EPERM`; then a short one that says of a few calls
-//! that they do not exist, which is what C libraries and runtimes know how to live with.
-
-use std::collections::BTreeMap;
-
-use seccompiler::{
-    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
-    TargetArch, sock_filter,
-};
+//! Made by hand rather than by a library: each script installs it, and the kernel then tries it for
+//! every call number there is, so a program that compares number by number costs a script a
+//! millisecond of its start. This one searches: calls of neighbouring numbers with the same answer are
+//! one range, and a tree of comparisons finds it.
 
 use super::ProfileError;
 use super::calls::{ANY, CLONE3, CONDITIONAL, Call, IPC, NEWEST, NONE, SCHEDULING};
 
-const EPERM: u32 = 1;
-const ENOSYS: u32 = 38;
-const EAFNOSUPPORT: u32 = 97;
+/// One instruction (`struct sock_filter`, `include/uapi/linux/filter.h`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Op {
+    code: u16,
+    when_true: u8,
+    when_false: u8,
+    value: u32,
+}
+
+const LOAD: u16 = 0x20;
+const AND: u16 = 0x54;
+const JUMP: u16 = 0x05;
+const JUMP_EQUAL: u16 = 0x15;
+const JUMP_AT_LEAST: u16 = 0x35;
+const JUMP_ANY_OF: u16 = 0x45;
+const RETURN: u16 = 0x06;
+
+/// Where `struct seccomp_data` holds the call's number, the architecture, and the arguments' lower
+/// halves (both architectures are little-endian).
+const NUMBER: u32 = 0;
+const ARCHITECTURE: u32 = 4;
+const ARGUMENTS: u32 = 16;
+
+const ALLOW: u32 = 0x7fff_0000;
+const KILL: u32 = 0x8000_0000;
+const ERRNO: u32 = 0x0005_0000;
+const EPERM: u32 = ERRNO | 1;
+const ENOSYS: u32 = ERRNO | 38;
+const EAFNOSUPPORT: u32 = ERRNO | 97;
 
 /// `CLONE_NEW*` except `CLONE_NEWTIME`, which only `clone3` and `unshare` know.
-const CLONE_NAMESPACES: u64 = 0x7e02_0000;
+const CLONE_NAMESPACES: u32 = 0x7e02_0000;
 
 const AF_UNIX: u32 = 1;
 const AF_INET: u32 = 2;
 const AF_INET6: u32 = 10;
-const SOCK_STREAM: u64 = 1;
-const SOCK_DGRAM: u64 = 2;
+const SOCK_STREAM: u32 = 1;
+const SOCK_DGRAM: u32 = 2;
 /// The type without `SOCK_NONBLOCK` and `SOCK_CLOEXEC`.
-const SOCK_TYPE: u64 = 0xf;
-const IPPROTO_TCP: u64 = 6;
-const IPPROTO_UDP: u64 = 17;
+const SOCK_TYPE: u32 = 0xf;
+const IPPROTO_TCP: u32 = 6;
+const IPPROTO_UDP: u32 = 17;
 
 /// Push input into a terminal, and the console's own calls.
-const TIOCSTI: u64 = 0x5412;
-const TIOCLINUX: u64 = 0x541c;
+const TIOCSTI: u32 = 0x5412;
+const TIOCLINUX: u32 = 0x541c;
 
 /// What lies around a script.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,175 +64,138 @@ pub(super) enum Reach {
     Host,
 }
 
-/// Makes the programs in the order in which they are to be installed.
-pub(super) fn programs(reach: Reach) -> Result<Vec<Vec<u8>>, ProfileError> {
-    let arch = Arch::current()?;
-    Ok(vec![bytes(&allow_list(arch, reach)?), bytes(&absent(arch, reach))])
+/// What a call is answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Answer {
+    /// Always this.
+    Is(u32),
+    /// What these instructions, which end by returning, make of its arguments.
+    Depends(Vec<Op>),
 }
 
-#[derive(Clone, Copy, Debug)]
-enum Arch {
-    X86_64,
-    Aarch64,
-}
-
-impl Arch {
-    fn current() -> Result<Self, ProfileError> {
-        match std::env::consts::ARCH {
-            "x86_64" => Ok(Self::X86_64),
-            "aarch64" => Ok(Self::Aarch64),
-            other => Err(ProfileError(format!("architecture {other} is not supported"))),
-        }
-    }
-
-    fn target(self) -> TargetArch {
-        match self {
-            Self::X86_64 => TargetArch::x86_64,
-            Self::Aarch64 => TargetArch::aarch64,
-        }
-    }
-
-    /// `AUDIT_ARCH_*` (`include/uapi/linux/audit.h`).
-    fn audit(self) -> u32 {
-        match self {
-            Self::X86_64 => 0xc000_003e,
-            Self::Aarch64 => 0xc000_00b7,
-        }
-    }
-
-    fn number(self, call: &Call) -> Option<i64> {
-        let number = match self {
-            Self::X86_64 => call.1,
-            Self::Aarch64 => call.2,
-        };
-        (number != NONE).then_some(number)
-    }
-}
-
-fn allow_list(arch: Arch, reach: Reach) -> Result<BpfProgram, ProfileError> {
-    let wrong = |error: seccompiler::BackendError| ProfileError(error.to_string());
-    let mut rules: BTreeMap<i64, Vec<SeccompRule>> = BTreeMap::new();
-    let mut any = |calls: &[Call]| rules.extend(calls.iter().filter_map(|it| Some((arch.number(it)?, Vec::new()))));
-    any(ANY);
-    if reach == Reach::Namespaces {
-        any(SCHEDULING);
-        any(IPC);
-    }
-    for call in CONDITIONAL {
-        let (Some(number), Some(alternatives)) = (arch.number(call), conditions(call.0, reach)) else { continue };
-        let alternatives: Result<Vec<SeccompRule>, _> = alternatives
-            .into_iter()
-            .map(|all| {
-                let all: Result<_, _> = all.into_iter().map(Test::condition).collect();
-                SeccompRule::new(all?)
-            })
-            .collect();
-        rules.insert(number, alternatives.map_err(wrong)?);
-    }
-    SeccompFilter::new(rules, SeccompAction::Errno(EPERM), SeccompAction::Allow, arch.target())
-        .and_then(TryInto::try_into)
-        .map_err(wrong)
-}
-
-/// A test of one argument.
-#[derive(Clone, Copy, Debug)]
-enum Test {
-    /// The argument's lower half is this.
-    Is(u8, u64),
-    IsNot(u8, u64),
-    /// Of the argument's lower half, under this mask, this is set.
-    Masked(u8, u64, u64),
-    /// Of the whole argument, nothing under this mask is set.
-    NoneOf(u8, u64),
-}
-
-impl Test {
-    fn condition(self) -> Result<SeccompCondition, seccompiler::BackendError> {
-        use SeccompCmpArgLen::{Dword, Qword};
-        use SeccompCmpOp::{Eq, MaskedEq, Ne};
-        match self {
-            Self::Is(argument, value) => SeccompCondition::new(argument, Dword, Eq, value),
-            Self::IsNot(argument, value) => SeccompCondition::new(argument, Dword, Ne, value),
-            Self::Masked(argument, mask, value) => SeccompCondition::new(argument, Dword, MaskedEq(mask), value),
-            Self::NoneOf(argument, mask) => SeccompCondition::new(argument, Qword, MaskedEq(mask), 0),
-        }
-    }
-}
-
-/// The alternatives under which a call is allowed, each a list of tests that must all hold; `None` if
-/// it is not.
-fn conditions(call: &str, reach: Reach) -> Option<Vec<Vec<Test>>> {
-    let inet = |family: u32, kind: u64, protocol: u64| {
-        vec![Test::Is(0, u64::from(family)), Test::Masked(1, SOCK_TYPE, kind), Test::Is(2, protocol)]
+/// Makes the program.
+pub(super) fn program(reach: Reach) -> Result<Vec<u8>, ProfileError> {
+    let (audit, number): (u32, fn(&Call) -> i64) = match std::env::consts::ARCH {
+        // `AUDIT_ARCH_*` (`include/uapi/linux/audit.h`).
+        "x86_64" => (0xc000_003e, |it| it.1),
+        "aarch64" => (0xc000_00b7, |it| it.2),
+        other => return Err(ProfileError(format!("architecture {other} is not supported"))),
     };
-    match (call, reach) {
-        ("clone", _) => Some(vec![vec![Test::NoneOf(0, CLONE_NAMESPACES)]]),
-        ("ioctl", _) => Some(vec![vec![Test::IsNot(1, TIOCSTI), Test::IsNot(1, TIOCLINUX)]]),
-        // One's own limits, not those of others of the same user: the agent may be one.
-        ("prlimit64", _) => Some(vec![vec![Test::Is(0, 0)]]),
-        ("socketpair", _) => Some(vec![vec![Test::Is(0, u64::from(AF_UNIX))]]),
-        ("socket", Reach::Namespaces) => {
-            let mut alternatives = vec![vec![Test::Is(0, u64::from(AF_UNIX))]];
-            for family in [AF_INET, AF_INET6] {
-                for (kind, protocol) in [(SOCK_STREAM, IPPROTO_TCP), (SOCK_DGRAM, IPPROTO_UDP)] {
-                    alternatives.extend([inet(family, kind, 0), inet(family, kind, protocol)]);
-                }
-            }
-            Some(alternatives)
+    let mut answers = vec![Answer::Is(EPERM); NEWEST as usize + 1];
+    let mut answer = |call: &Call, answer: Answer| {
+        let index = Some(number(call)).filter(|it| *it != NONE).and_then(|it| usize::try_from(it).ok());
+        if let Some(place) = index.and_then(|it| answers.get_mut(it)) {
+            *place = answer;
         }
-        _ => None,
-    }
-}
-
-/// Says of calls and address families that they do not exist. Written by hand: it compares call
-/// numbers by order, which the compiler of the other program cannot.
-fn absent(arch: Arch, reach: Reach) -> BpfProgram {
-    /// Where the kernel tells what (`struct seccomp_data`): the first argument's lower half.
-    const NUMBER: u32 = 0;
-    const ARCHITECTURE: u32 = 4;
-    const ARGUMENT: u32 = 16;
-    const ALLOW: u32 = 0x7fff_0000;
-    const ERRNO: u32 = 0x0005_0000;
-    const KILL: u32 = 0x8000_0000;
-    const LOAD: u16 = 0x20;
-    const EQUAL: u16 = 0x15;
-    const GREATER: u16 = 0x25;
-    const RETURN: u16 = 0x06;
-    let op = |code, k, jt, jf| sock_filter { code, jt, jf, k };
-    let number = |call: &Call| arch.number(call).and_then(|it| u32::try_from(it).ok()).unwrap_or(u32::MAX);
-    let socket = CONDITIONAL.iter().find(|it| it.0 == "socket").map_or(u32::MAX, number);
-    let families: &[u32] = match reach {
-        Reach::Namespaces => &[AF_UNIX, AF_INET, AF_INET6],
-        Reach::Host => &[],
     };
-    let mut program = vec![
-        op(LOAD, ARCHITECTURE, 0, 0),
-        op(EQUAL, arch.audit(), 1, 0),
-        op(RETURN, KILL, 0, 0),
-        op(LOAD, NUMBER, 0, 0),
-        // Calls of the x32 interface carry a bit that makes them greater too.
-        op(GREATER, NEWEST, 1, 0),
-        op(EQUAL, number(&CLONE3), 0, 1),
-        op(RETURN, ERRNO | ENOSYS, 0, 0),
-        op(EQUAL, socket, 1, 0),
-        op(RETURN, ALLOW, 0, 0),
-        op(LOAD, ARGUMENT, 0, 0),
+    let own: &[&[Call]] = if reach == Reach::Namespaces { &[ANY, SCHEDULING, IPC] } else { &[ANY] };
+    own.iter().copied().flatten().for_each(|it| answer(it, Answer::Is(ALLOW)));
+    CONDITIONAL.iter().for_each(|it| answer(it, conditional(it.0, reach)));
+    // As if it did not exist, which C libraries and runtimes know how to live with.
+    answer(&CLONE3, Answer::Is(ENOSYS));
+
+    // Each range by its first number. Beyond the table: calls of the future, and those of the x32
+    // interface, which carry a bit that makes them greater.
+    let mut ranges: Vec<(u32, Answer)> = Vec::new();
+    for (number, answer) in (0..).zip(answers.into_iter().chain([Answer::Is(ENOSYS)])) {
+        if ranges.last().is_none_or(|(_, last)| *last != answer) {
+            ranges.push((number, answer));
+        }
+    }
+    let head = [
+        load(ARCHITECTURE),
+        Op { code: JUMP_EQUAL, when_true: 1, when_false: 0, value: audit },
+        give(KILL),
+        load(NUMBER),
     ];
-    for family in families {
-        program.push(op(EQUAL, *family, 0, 1));
-        program.push(op(RETURN, ALLOW, 0, 0));
-    }
-    program.push(op(RETURN, ERRNO | EAFNOSUPPORT, 0, 0));
-    program
+    Ok(head.into_iter().chain(search(&ranges)).flat_map(Op::bytes).collect())
 }
 
-fn bytes(program: &[sock_filter]) -> Vec<u8> {
-    program
-        .iter()
-        .flat_map(|it| {
-            let [a, b] = it.code.to_ne_bytes();
-            let [k0, k1, k2, k3] = it.k.to_ne_bytes();
-            [a, b, it.jt, it.jf, k0, k1, k2, k3]
-        })
-        .collect()
+/// Finds the range of the loaded number.
+fn search(ranges: &[(u32, Answer)]) -> Vec<Op> {
+    let (lower, upper) = ranges.split_at(ranges.len() / 2);
+    match (lower, upper) {
+        ([], [(_, Answer::Is(answer))]) => vec![give(*answer)],
+        ([], [(_, Answer::Depends(ops))]) => ops.clone(),
+        (_, [(first, _), ..]) => {
+            let lower = search(lower);
+            let mut ops = match u8::try_from(lower.len()) {
+                Ok(length) => vec![Op { code: JUMP_AT_LEAST, when_true: length, when_false: 0, value: *first }],
+                // A conditional jump does not reach as far.
+                Err(_) => vec![
+                    Op { code: JUMP_AT_LEAST, when_true: 0, when_false: 1, value: *first },
+                    Op { code: JUMP, when_true: 0, when_false: 0, value: lower.len() as u32 },
+                ],
+            };
+            ops.extend(lower);
+            ops.extend(search(upper));
+            ops
+        }
+        (_, []) => Vec::new(),
+    }
+}
+
+/// What the arguments of a call decide.
+fn conditional(call: &str, reach: Reach) -> Answer {
+    let ops = match (call, reach) {
+        ("clone", _) => vec![
+            load_argument(0),
+            Op { code: JUMP_ANY_OF, when_true: 0, when_false: 1, value: CLONE_NAMESPACES },
+            give(EPERM),
+            give(ALLOW),
+        ],
+        ("ioctl", _) => {
+            [vec![load_argument(1)], when(TIOCSTI, EPERM), when(TIOCLINUX, EPERM), vec![give(ALLOW)]].concat()
+        }
+        // One's own limits, not those of others of the same user: the agent may be one.
+        ("prlimit64", _) => [vec![load_argument(0)], when(0, ALLOW), vec![give(EPERM)]].concat(),
+        ("socketpair", _) => [vec![load_argument(0)], when(AF_UNIX, ALLOW), vec![give(EPERM)]].concat(),
+        ("socket", Reach::Namespaces) => socket(),
+        ("socket", Reach::Host) => return Answer::Is(EAFNOSUPPORT),
+        _ => return Answer::Is(EPERM),
+    };
+    Answer::Depends(ops)
+}
+
+/// Unix sockets of any type; of the internet families only TCP and UDP.
+fn socket() -> Vec<Op> {
+    let protocols =
+        |of_its_own: u32| [vec![load_argument(2)], when(0, ALLOW), when(of_its_own, ALLOW), vec![give(EPERM)]].concat();
+    let (stream, datagram) = (protocols(IPPROTO_TCP), protocols(IPPROTO_UDP));
+    let skip = |value: u32, over: usize| Op { code: JUMP_EQUAL, when_true: over as u8, when_false: 0, value };
+    [
+        vec![load_argument(0)],
+        when(AF_UNIX, ALLOW),
+        vec![skip(AF_INET, 2), skip(AF_INET6, 1), give(EAFNOSUPPORT)],
+        vec![load_argument(1), Op { code: AND, when_true: 0, when_false: 0, value: SOCK_TYPE }],
+        vec![skip(SOCK_STREAM, 2), skip(SOCK_DGRAM, 1 + stream.len()), give(EPERM)],
+        stream,
+        datagram,
+    ]
+    .concat()
+}
+
+fn load(offset: u32) -> Op {
+    Op { code: LOAD, when_true: 0, when_false: 0, value: offset }
+}
+
+fn load_argument(index: u32) -> Op {
+    load(ARGUMENTS + 8 * index)
+}
+
+fn give(answer: u32) -> Op {
+    Op { code: RETURN, when_true: 0, when_false: 0, value: answer }
+}
+
+/// Answers if the loaded value is this, else goes on.
+fn when(value: u32, answer: u32) -> Vec<Op> {
+    vec![Op { code: JUMP_EQUAL, when_true: 0, when_false: 1, value }, give(answer)]
+}
+
+impl Op {
+    fn bytes(self) -> [u8; 8] {
+        let [a, b] = self.code.to_ne_bytes();
+        let [k0, k1, k2, k3] = self.value.to_ne_bytes();
+        [a, b, self.when_true, self.when_false, k0, k1, k2, k3]
+    }
 }

@@ -34,7 +34,7 @@ fn a_script_has_nothing_that_it_should_not_have() {
         }
         check("no_new_privs", "1");
         check("seccomp", "2");
-        check("seccomp_filters", "2");
+        check("seccomp_filters", "1");
         check("landlock", "enforced");
         check("descriptors", "0 1 2");
         check("nofile", "100");

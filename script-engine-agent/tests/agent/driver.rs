@@ -287,7 +287,11 @@ impl Agent {
     pub(crate) fn run(&mut self, start: Start) -> Outcome {
         let window = start.window;
         self.send(1, &ToAgent::Start(Box::new(start)));
-        self.outcome(1, window)
+        match self.receive() {
+            (1, FromAgent::Started { .. }) => Outcome { started: true, ..self.outcome(1, window) },
+            (1, fault @ FromAgent::Fault { .. }) => Outcome { fault: Some(fault), ..Outcome::default() },
+            other => panic!("before it was started: {other:?}"),
+        }
     }
 
     /// Takes everything until the execution ends, granting what was used.
