@@ -61,7 +61,7 @@ impl Inputs {
             ExecutionRequest::new(name).with_identity(Identity { invoker: "cli".into(), ..Identity::default() });
 
         take(read_file(&arguments.file, script_engine::script::MAX_SOURCE as u64).map(|it| draft.source = it.into()));
-        draft.entry_point = arguments.file.file_name().and_then(|it| EntryPoint::parse(it.to_str()?).ok());
+        take(entry_point(&arguments.file).map(|it| draft.entry_point = it));
         if let Some(language) = &arguments.language {
             let parsed = LanguageId::parse(&language.to_lowercase());
             take(parsed.map(|it| draft.language = Some(it)).map_err(|error| format!("--language {error}")));
@@ -87,6 +87,13 @@ impl Inputs {
         }
         if problems.is_empty() { Ok(Self { draft, request }) } else { Err(problems) }
     }
+}
+
+/// The file's own name, under which the script finds itself.
+fn entry_point(file: &Path) -> Result<Option<EntryPoint>, String> {
+    let Some(name) = file.file_name() else { return Ok(None) };
+    let name = name.to_str().ok_or_else(|| format!("{}: the name is not UTF-8; rename the file", file.display()))?;
+    EntryPoint::parse(name).map(Some).map_err(|error| error.to_string())
 }
 
 /// A script name from a file name: lower case, with `-` for what a name may not hold.
