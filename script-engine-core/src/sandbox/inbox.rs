@@ -96,12 +96,14 @@ pub(super) struct Inbox {
     // One for each side, because one call waits on each at a time.
     event: Notify,
     reply: Notify,
+    // For those who wait for credit that an ended execution does not give.
+    over: Notify,
     window: u64,
 }
 
 impl Inbox {
     pub(super) fn new(window: u64) -> Self {
-        Self { state: Mutex::default(), event: Notify::new(), reply: Notify::new(), window }
+        Self { state: Mutex::default(), event: Notify::new(), reply: Notify::new(), over: Notify::new(), window }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -126,6 +128,20 @@ impl Inbox {
         state.execution != execution || state.exited.is_some() || state.lost.is_some()
     }
 
+    /// Waits until the execution has ended, or another has begun. Cancel-safe.
+    pub(super) async fn over(&self, execution: u32) {
+        loop {
+            let over = self.over.notified();
+            tokio::pin!(over);
+            // Heard from here on, so an end between the look and the wait is not missed.
+            over.as_mut().enable();
+            if self.is_over(execution) {
+                return;
+            }
+            over.await;
+        }
+    }
+
     /// The link is gone.
     pub(super) fn lose(&self, reason: &str) {
         let mut state = self.lock();
@@ -133,6 +149,7 @@ impl Inbox {
         drop(state);
         self.event.notify_one();
         self.reply.notify_one();
+        self.over.notify_waiters();
     }
 
     /// Waits for the next event, and says how much credit to give back for it. Cancel-safe: an event
@@ -219,6 +236,7 @@ impl Inbox {
                 let usage = Usage { cpu, peak_memory, processes: 0 };
                 self.lock().exited = Some(ExitReport { exit, usage, broke, leaked });
                 self.event.notify_one();
+                self.over.notify_waiters();
                 Ok(())
             }
             FromAgent::Beat { cpu_us, memory, processes } => {

@@ -356,7 +356,11 @@ impl ScriptControl for AgentControl {
     async fn write_stdin(&self, mut bytes: Bytes) -> Result<()> {
         while !bytes.is_empty() && !self.inbox.is_over(self.execution) {
             // Wait for any credit, then take as much of it as this piece can use.
-            let Ok(first) = self.stdin_credit.acquire().await else { return Ok(()) };
+            let first = tokio::select! {
+                first = self.stdin_credit.acquire() => first,
+                () = self.inbox.over(self.execution) => return Ok(()),
+            };
+            let Ok(first) = first else { return Ok(()) };
             let wanted = bytes.len().min(PIECE);
             let more = self.stdin_credit.available_permits().min(wanted - 1);
             let more = u32::try_from(more).unwrap_or(0);
