@@ -50,7 +50,7 @@ const TREE: [&str; 7] =
 
 fn package(target: &Path) -> Outcome {
     let mut cargo = cargo();
-    cargo.args(["package", "--quiet", "--no-verify", "--allow-dirty", "--offline", "--target-dir"]).arg(target);
+    cargo.args(["package", "--quiet", "--no-verify", "--allow-dirty", "--target-dir"]).arg(target);
     for name in CRATES {
         cargo.args(["--package", name]);
     }
