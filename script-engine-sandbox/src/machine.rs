@@ -165,16 +165,17 @@ async fn supervise(
 
 /// Kills everything and waits until the launcher has ended.
 async fn end(child: &mut Child, remains: &Remains) {
-    if let Some(cgroup) = &remains.cgroup {
-        drop(cgroup.kill());
-    }
     // The launcher kills process 1 and waits for the end of its namespace. Killed itself, it would end
-    // first, and the kernel would end the rest behind it.
+    // first, and leave process 1 to be waited for by the host's own process 1, which may be an engine
+    // that knows nothing of it.
     let pid = child.id().and_then(|it| i32::try_from(it).ok());
     if let Some(pid) = pid {
         let _ = kill(Pid::from_raw(pid), SIGTERM);
     }
     if tokio::time::timeout(TERM_WITHIN, child.wait()).await.is_err() {
+        if let Some(cgroup) = &remains.cgroup {
+            drop(cgroup.kill());
+        }
         drop(child.start_kill());
         drop(child.wait().await);
     }
