@@ -32,6 +32,9 @@ pub(super) struct Retention {
     tail_start: u64,
     /// The last block. It does not reach over `head_limit`.
     growing: Option<Block<Vec<u8>>>,
+    /// The memory of the block that was dropped last, for the next one: while a long stream goes by nothing is
+    /// allocated, which an allocator that serves several threads would answer with more memory than is kept.
+    spare: Vec<u8>,
     total: u64,
 }
 
@@ -62,6 +65,7 @@ impl Retention {
             tail: VecDeque::new(),
             tail_start: head_limit,
             growing: None,
+            spare: Vec::new(),
             total: 0,
         }
     }
@@ -76,7 +80,8 @@ impl Retention {
             let to_border = if self.total < self.head_limit { self.head_limit - self.total } else { u64::MAX };
             let room = BLOCK.min(usize::try_from(to_border).unwrap_or(BLOCK));
             let growing = self.growing.get_or_insert_with(|| {
-                let bytes = Vec::with_capacity(rest.len().min(room));
+                let mut bytes = std::mem::take(&mut self.spare);
+                bytes.reserve(rest.len().min(room));
                 let block = Block { offset: self.total, sequence: *next_sequence, time, bytes };
                 *next_sequence += 1;
                 block
@@ -98,6 +103,7 @@ impl Retention {
         self.freeze();
         self.tail_limit = self.limit - self.head_limit;
         self.trim();
+        self.spare = Vec::new();
     }
 
     pub(super) fn count(&self) -> StreamCount {
@@ -108,7 +114,7 @@ impl Retention {
     pub(super) fn memory(&self) -> usize {
         let blocks = (self.head.capacity() + self.tail.capacity()) * size_of::<Block<Bytes>>();
         let bytes: usize = self.head.iter().chain(&self.tail).map(|it| it.bytes.len()).sum();
-        blocks + bytes + self.growing.as_ref().map_or(0, |it| it.bytes.capacity())
+        blocks + bytes + self.growing.as_ref().map_or(0, |it| it.bytes.capacity()) + self.spare.capacity()
     }
 
     /// What stands at a position, up to the end of its block, or the gap there.
@@ -145,7 +151,11 @@ impl Retention {
         }
         self.tail_start = start;
         while self.tail.front().is_some_and(|it| it.offset + it.bytes.len() as u64 <= start) {
-            self.tail.pop_front();
+            let dropped = self.tail.pop_front().map(|it| it.bytes);
+            if let Some(bytes) = dropped.filter(|it| it.len() == BLOCK && it.is_unique()) {
+                self.spare = bytes.into();
+                self.spare.clear();
+            }
         }
     }
 }

@@ -48,6 +48,8 @@ impl Default for SessionSettings {
 
 /// Bytes of each output stream that may be under way or wait to be fetched.
 const WINDOW: u32 = 1 << 20;
+/// Bytes by which a file may be longer than the folder it is in is large.
+const FILE_MARGIN: u64 = 64 << 10;
 /// Bytes of a file or of the environment in one frame; leaves room for the other fields.
 const PIECE: usize = 48 << 10;
 /// `SIGTERM` and `SIGKILL`, which have these numbers on every Linux.
@@ -173,7 +175,8 @@ impl AgentSandbox {
             open_files: limits.open_files,
             // The kernel counts a user's processes: where that would count others', the agent does.
             processes: if self.supervise_pids { 0 } else { limits.pids },
-            file_bytes: limits.work_bytes.max(limits.tmp_bytes),
+            // More than fits into the larger folder: who fills it hears that it is full, and is not ended by a signal.
+            file_bytes: limits.work_bytes.max(limits.tmp_bytes).saturating_add(FILE_MARGIN),
             supervised_memory: if self.supervise_memory { limits.memory_bytes } else { 0 },
             supervised_processes: if self.supervise_pids { limits.pids } else { 0 },
             leak_ms: u32::try_from(self.settings.leak_timeout.as_millis()).unwrap_or(u32::MAX),
