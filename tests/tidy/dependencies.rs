@@ -115,8 +115,7 @@ fn graph(metadata: &Value) -> Graph {
 fn metadata() -> Value {
     let output = Command::new(env!("CARGO"))
         .args(["metadata", "--format-version=1", "--offline"])
-        // Crates for other systems may not have been downloaded.
-        .arg(format!("--filter-platform={}-unknown-linux-gnu", std::env::consts::ARCH))
+        .args(["--filter-platform", "x86_64-unknown-linux-gnu"])
         .current_dir(root())
         .output()
         .expect("cargo metadata");

@@ -11,13 +11,6 @@ use crate::command::{capture, cargo};
 #[derive(Debug)]
 pub(crate) struct Metadata(Value);
 
-/// A package of the workspace that others may get.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Published {
-    pub(crate) name: String,
-    pub(crate) version: String,
-}
-
 /// One target of a package of the workspace.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Target {
@@ -41,27 +34,13 @@ impl Metadata {
 
     /// Every target of the workspace, in cargo's order.
     pub(crate) fn targets(&self) -> Vec<Target> {
-        self.packages().iter().flat_map(targets_of).collect()
+        let packages = self.0["packages"].as_array().map(Vec::as_slice).unwrap_or_default();
+        packages.iter().flat_map(targets_of).collect()
     }
-
-    /// Every package that does not say `publish = false`.
-    pub(crate) fn published(&self) -> Vec<Published> {
-        let published = self.packages().iter().filter(|package| package["publish"].is_null());
-        published
-            .map(|package| Published { name: text(&package["name"]), version: text(&package["version"]) })
-            .collect()
-    }
-
-    fn packages(&self) -> &[Value] {
-        self.0["packages"].as_array().map(Vec::as_slice).unwrap_or_default()
-    }
-}
-
-fn text(value: &Value) -> String {
-    value.as_str().unwrap_or_default().to_owned()
 }
 
 fn targets_of(package: &Value) -> Vec<Target> {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let targets = package["targets"].as_array().map(Vec::as_slice).unwrap_or_default();
     targets
         .iter()

@@ -1,0 +1,239 @@
+//! An engine on the Linux sandbox with a state folder of its own, and the search for what is left when it ends.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::process::id;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use script_engine_core::contract::{IdSource as _, OutputStream, RuntimeManager as _};
+use script_engine_core::executor::PooledExecutor;
+use script_engine_core::memory::{MemorySecrets, UuidIds};
+use script_engine_core::output::{OutputCursor, OutputItem};
+use script_engine_core::sandbox::SessionSettings;
+use script_engine_core::{
+    Capability, Engine, ExecutionId, ExecutionRecord, ExecutionRequest, Identity, LanguageId, LimitOverrides, Outcome,
+    OwnerId, ScriptDraft, ScriptName, Settings, Shutdown,
+};
+use script_engine_sandbox::{Config, Manager};
+
+use crate::{leftovers, scripting, user};
+
+/// As whom the engine runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Who {
+    Root,
+    User,
+}
+
+/// How long what is dropped may take to be gone.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// The user ids that one engine's sandboxes get when it is root's, out of those that the backend has to itself.
+const IDS_EACH: u32 = 512;
+const ALL_IDS: Range<u32> = 0x7000_0000..0x7ffe_0000;
+
+/// An engine under attack.
+pub(crate) struct Bench {
+    pub(crate) who: Who,
+    pub(crate) engine: Engine,
+    pub(crate) owner: OwnerId,
+    pub(crate) capability: Capability,
+    pub(crate) secrets: Arc<MemorySecrets>,
+    state: PathBuf,
+    ids: Range<u32>,
+    names: AtomicU32,
+}
+
+impl Bench {
+    /// Builds an engine with a state folder that nobody else uses.
+    pub(crate) async fn new(who: Who) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let state = std::env::temp_dir().join(format!("script-engine-hostile-state-{}-{number}", id()));
+        let slots = (ALL_IDS.end - ALL_IDS.start) / IDS_EACH;
+        let first = ALL_IDS.start + (id().wrapping_mul(64) + number) % slots * IDS_EACH;
+        Self::on(who, &state, first..first + IDS_EACH).await
+    }
+
+    /// Builds an engine with this state folder and these user ids for its sandboxes.
+    pub(crate) async fn on(who: Who, state: &Path, ids: Range<u32>) -> Self {
+        let owner = OwnerId::from_bits(UuidIds.fresh());
+        let mut config = Config::new(state);
+        config.id_range = (ids.start, ids.end);
+        let manager = Arc::new(Manager::open(config, owner).expect("the backend opens"));
+        let capability = manager.probe().await.expect("a sandbox can be made");
+        let executor = PooledExecutor::new(manager, SessionSettings::default()).await.expect("a sandbox can be made");
+        let secrets = Arc::new(MemorySecrets::new());
+        let settings = Settings { grace: Duration::from_millis(300), ..Settings::default() };
+        let mut builder = Engine::builder(Arc::new(executor))
+            .with_owner(owner)
+            .with_settings(settings)
+            .with_secret_provider(Arc::clone(&secrets) as _);
+        for language in scripting::languages() {
+            builder = builder.with_language(language);
+        }
+        let engine = builder.build().await.expect("the engine is built");
+        Self { who, engine, owner, capability, secrets, state: state.to_owned(), ids, names: AtomicU32::new(0) }
+    }
+
+    /// Runs a Python script to its end.
+    pub(crate) async fn python(&self, source: &str) -> ExecutionRecord {
+        self.run("python", source, |request| request).await
+    }
+
+    /// Runs a Bash script to its end.
+    pub(crate) async fn bash(&self, source: &str) -> ExecutionRecord {
+        self.run("bash", source, |request| request).await
+    }
+
+    /// Runs a script to its end, with what `set` asks for.
+    pub(crate) async fn run(
+        &self,
+        language: &str,
+        source: &str,
+        set: impl FnOnce(ExecutionRequest) -> ExecutionRequest,
+    ) -> ExecutionRecord {
+        let id = self.submit(language, source, set).await;
+        self.end(id).await
+    }
+
+    /// Saves a script and submits it.
+    pub(crate) async fn submit(
+        &self,
+        language: &str,
+        source: &str,
+        set: impl FnOnce(ExecutionRequest) -> ExecutionRequest,
+    ) -> ExecutionId {
+        let request = set(ExecutionRequest::new(self.save(language, source).await));
+        self.engine.submit(request).await.expect("the request is accepted")
+    }
+
+    /// Saves a script under a name of its own.
+    pub(crate) async fn save(&self, language: &str, source: &str) -> ScriptName {
+        let number = self.names.fetch_add(1, Ordering::Relaxed);
+        let name = ScriptName::parse(&format!("hostile-{number}")).unwrap();
+        let draft = ScriptDraft::new(name.clone(), source.to_owned().into_bytes())
+            .with_language(LanguageId::parse(language).unwrap());
+        self.engine.save(&Identity::default(), draft).await.expect("the script is saved");
+        name
+    }
+
+    /// Waits for an execution's end, after which no process of any execution of this bench may be there: for
+    /// cases with one at a time.
+    pub(crate) async fn end(&self, id: ExecutionId) -> ExecutionRecord {
+        let record = self.engine.wait(id).await.expect("it ends");
+        if record.started.is_none() {
+            // It was cancelled while its sandbox was made, which is removed behind it: `finish` sees that it is.
+            return record;
+        }
+        let left = self.script_processes();
+        assert!(left.is_empty(), "after {:?}: {left:?}", record.outcome());
+        record
+    }
+
+    /// Waits until a script has printed `text` to its standard output.
+    pub(crate) async fn await_text(&self, id: ExecutionId, text: &str) -> String {
+        let mut reader = self.engine.output(id, OutputCursor::default()).await.expect("it can be read");
+        let mut seen = Vec::new();
+        while let Some(item) = reader.next().await {
+            if let OutputItem::Chunk { stream: OutputStream::Stdout, bytes, .. } = item {
+                seen.extend_from_slice(&bytes);
+            }
+            if String::from_utf8_lossy(&seen).contains(text) {
+                return String::from_utf8_lossy(&seen).into_owned();
+            }
+        }
+        let record = self.engine.get(id).await.expect("it has a record");
+        panic!("it ended without saying `{text}`: {}", story(&record));
+    }
+
+    /// Names the processes of scripts, and what they run under.
+    fn script_processes(&self) -> Vec<String> {
+        let mut found = leftovers::of_users(&self.users());
+        // Launchers that are kept ready have the host program's user and are its children, which no process of a
+        // sandbox is or can become.
+        let child_of_ours = format!("PPid:\t{})", id());
+        found.retain(|it| !it.contains(&self.owner.to_string()) && !it.contains(&child_of_ours) && !it.contains("()"));
+        found
+    }
+
+    /// The users that nobody else has here.
+    fn users(&self) -> Range<u32> {
+        let own = user::uid();
+        match self.who {
+            Who::Root => self.ids.clone(),
+            Who::User if std::env::var_os(user::ALONE).is_some() => own..own + 1,
+            Who::User => 0..0,
+        }
+    }
+
+    /// Runs a harmless script, ends the engine, and finds nothing left.
+    pub(crate) async fn finish(self) {
+        let next = self.python("import os; print('fine', os.getcwd(), os.listdir('/work'), os.listdir('/tmp'))").await;
+        prints(&next, "fine /work [] []\n");
+        let report = self.engine.shutdown(Shutdown::Drain).await;
+        assert!(report.errors.is_empty() && report.removed.is_empty(), "{report:?}");
+        let mut left = leftovers::of_owner(self.owner, &self.state);
+        left.extend(leftovers::of_users(&self.users()));
+        for folder in ["/dev/shm", "/dev/mqueue", "/tmp"] {
+            left.extend(leftovers::files_of(folder, &self.ids));
+        }
+        assert!(left.is_empty(), "{left:?}");
+        let Self { engine, state, .. } = self;
+        let owners = state.join("sandbox/owners");
+        drop(engine);
+        let no_record = async {
+            while std::fs::read_dir(&owners).unwrap().next().is_some() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, no_record).await.expect("the owner's record is removed");
+        std::fs::remove_dir_all(&state).unwrap();
+    }
+}
+
+/// Limits of which a case sets some.
+pub(crate) fn limits(overrides: LimitOverrides) -> impl FnOnce(ExecutionRequest) -> ExecutionRequest {
+    move |request| request.with_limits(overrides)
+}
+
+/// What an execution printed to its standard output, as far as the record shows it.
+pub(crate) fn stdout(record: &ExecutionRecord) -> String {
+    let bytes = record.ending.as_ref().map(|it| it.output.stdout.bytes.clone()).unwrap_or_default();
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// The same of its standard error.
+pub(crate) fn stderr(record: &ExecutionRecord) -> String {
+    let bytes = record.ending.as_ref().map(|it| it.output.stderr.bytes.clone()).unwrap_or_default();
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// All that tells why a record is not as a case expects it.
+pub(crate) fn story(record: &ExecutionRecord) -> String {
+    let shown = |text: String| text.chars().take(2000).collect::<String>();
+    let notes = record.ending.as_ref().map(|it| it.notes.clone()).unwrap_or_default();
+    let (stdout, stderr) = (shown(stdout(record)), shown(stderr(record)));
+    format!("{:?}\nnotes: {notes:?}\nstdout: {stdout}\nstderr: {stderr}", record.outcome())
+}
+
+/// Asserts how an execution ended.
+#[track_caller]
+pub(crate) fn ends(record: &ExecutionRecord, expected: &Outcome) {
+    assert!(record.outcome() == Some(expected), "expected {expected:?}: {}", story(record));
+}
+
+/// Asserts that an execution succeeded and printed exactly this.
+#[track_caller]
+pub(crate) fn prints(record: &ExecutionRecord, expected: &str) {
+    ends(record, &Outcome::Succeeded);
+    assert!(stdout(record) == expected, "expected {expected:?}: {}", story(record));
+}
+
+/// Asserts that an execution failed by its own fault or succeeded: that the engine and its limits had no part in
+/// the end.
+#[track_caller]
+pub(crate) fn ends_by_itself(record: &ExecutionRecord) {
+    assert!(matches!(record.outcome(), Some(Outcome::Succeeded | Outcome::Failed(_))), "{}", story(record));
+}
