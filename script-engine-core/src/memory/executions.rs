@@ -156,3 +156,6 @@ fn fits(filter: &ExecutionFilter, record: &ExecutionRecord) -> bool {
         && (filter.states.is_empty() || filter.states.contains(&record.state))
         && filter.owner.is_none_or(|it| it == record.begun.owner)
 }
+
+#[cfg(test)]
+mod tests;

@@ -216,3 +216,54 @@ fn no_version(script: ScriptId, version: VersionId) -> Error {
         .with_context("script", script)
         .with_context("version", version)
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::script::Manifest;
+    use crate::{EntryPoint, LanguageId, LimitOverrides, NetworkPolicy, Timestamp};
+
+    fn version(name: &str, source: &'static str) -> NewVersion {
+        NewVersion {
+            name: ScriptName::parse(name).unwrap(),
+            tenant: TenantId::default(),
+            script: ScriptId::from_bits(name.len() as u128),
+            manifest: Arc::new(Manifest {
+                language: LanguageId::parse("bash").unwrap(),
+                entry_point: EntryPoint::parse("main.sh").unwrap(),
+                source: Bytes::from_static(source.as_bytes()),
+                parameter_schema: None,
+                dependencies: Vec::new(),
+                limits: LimitOverrides::default(),
+                network: NetworkPolicy::Off,
+            }),
+            number: None,
+            author: "ada".into(),
+            at: Timestamp::from_micros(0),
+            branch: RefName::parse(DEFAULT_BRANCH).unwrap(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_full_store_refuses_what_is_new_and_leaves_no_script_without_a_version() {
+        let store = MemoryScripts::new(2);
+        let first = store.save(version("a", "1")).await.unwrap();
+        store.save(version("a", "2")).await.unwrap();
+        for refused in [version("a", "3"), version("bb", "1")] {
+            assert_eq!(store.save(refused).await.unwrap_err().kind(), ErrorKind::Overloaded);
+        }
+        assert_eq!(store.find(&TenantId::default(), &ScriptName::parse("bb").unwrap()).await.unwrap(), None);
+        assert_eq!(store.save(version("a", "1")).await.unwrap(), first);
+    }
+
+    #[tokio::test]
+    async fn a_new_branch_begins_at_the_default_one_and_ids_are_not_shared() {
+        let store = MemoryScripts::default();
+        let first = store.save(version("a", "1")).await.unwrap();
+        let fix = NewVersion { branch: RefName::parse("fix").unwrap(), ..version("a", "2") };
+        assert_eq!(store.save(fix).await.unwrap().parent, Some(first.id));
+        assert_eq!(store.save(version("b", "1")).await.unwrap_err().kind(), ErrorKind::AlreadyExists);
+    }
+}
