@@ -14,32 +14,35 @@ use script_engine_core::contract::{RuntimeManager, ScriptExecutor};
 use script_engine_core::executor::PooledExecutor;
 use script_engine_core::sandbox::SessionSettings;
 use script_engine_core::{OwnerId, Result, RuntimeSpec};
-use script_engine_sandbox::{Config, Manager};
+use script_engine_sandbox::{Config, Isolation, Manager};
 use script_engine_testkit::executor::{ExecutorBackend, script_executor};
 use script_engine_testkit::sandbox::{
     AgentSource, RuntimeBackend, SandboxBackend, SandboxSource, runtime_manager, sandbox,
 };
-use script_engine_testkit::{Conformance, TestMachine, processes_here};
+use script_engine_testkit::{Case, Conformance, TestMachine, processes_here};
 
 /// The user that owns nothing.
 const NOBODY: u32 = 65534;
 
 fn main() -> ExitCode {
     let root = nix::unistd::geteuid().is_root();
-    let (name, ledger) = if root {
-        ("root", include_str!("conformance/root.ledger"))
-    } else {
-        ("user", include_str!("conformance/user.ledger"))
-    };
-    let folder = Folder::new(name);
-    let machine = Arc::new(Linux { state: folder.0.clone() });
-    let mut cases = script_executor(Arc::clone(&machine) as _);
-    cases.extend(sandbox(Arc::clone(&machine) as _));
-    cases.extend(runtime_manager(machine));
-    let code = Conformance::new().with(name, ledger, cases).main();
+    let user = if root { "root" } else { "user" };
+    let folder = Folder::new(user);
+    let linux = |isolation| Arc::new(Linux { state: folder.0.clone(), isolation });
+    let code = Conformance::new()
+        .with(user, include_str!("conformance/namespaces.ledger"), cases(linux(Isolation::Namespaces)))
+        .with(&format!("{user}::process"), include_str!("conformance/process.ledger"), cases(linux(Isolation::Process)))
+        .main();
     drop(folder);
     let passes_for_others = !root || is_passed_as_ordinary_user();
     if passes_for_others { code } else { ExitCode::FAILURE }
+}
+
+fn cases(machine: Arc<Linux>) -> Vec<Case> {
+    let mut cases = script_executor(Arc::clone(&machine) as _);
+    cases.extend(sandbox(Arc::clone(&machine) as _));
+    cases.extend(runtime_manager(machine));
+    cases
 }
 
 /// Does the same as a user that owns nothing, from a copy that this user can read.
@@ -81,12 +84,13 @@ impl Drop for Folder {
 #[derive(Debug)]
 struct Linux {
     state: PathBuf,
+    isolation: Isolation,
 }
 
 impl Linux {
     fn manager(&self, owner: OwnerId) -> Result<Arc<Manager>> {
         // What is held ahead of time is what `reap` of a living owner would find.
-        let config = Config { spare_launchers: 0, ..Config::new(&self.state) };
+        let config = Config { spare_launchers: 0, isolation: self.isolation, ..Config::new(&self.state) };
         Ok(Arc::new(Manager::open(config, owner)?))
     }
 }
@@ -128,6 +132,13 @@ impl ExecutorBackend for Linux {
 impl SandboxBackend for Linux {
     async fn source(&self, owner: OwnerId) -> Result<Arc<dyn SandboxSource>> {
         Ok(Arc::new(AgentSource::new(self.manager(owner)?, self.runtime())))
+    }
+
+    fn resets(&self) -> Result<(), String> {
+        match self.isolation {
+            Isolation::Namespaces => Ok(()),
+            Isolation::Process => Err("without namespaces there is no telling what a script left".to_owned()),
+        }
     }
 }
 

@@ -1,12 +1,14 @@
 //! A machine under test: what suites need to know of it, and how they look at it from outside.
 
 use std::fmt;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use script_engine_core::contract::IdSource;
 use script_engine_core::memory::UuidIds;
 use script_engine_core::{Job, JobFile, Limits, OwnerId, RelPath, Result, RuntimeSpec};
+use tokio::time::Instant;
 
 /// A machine under test, seen from outside: not by asking the implementation.
 #[async_trait]
@@ -36,6 +38,24 @@ pub fn processes_here(marker: &str) -> Result<Vec<String>> {
         }
     }
     Ok(found)
+}
+
+/// How long something that ends by itself may take until it is gone, and how often one looks.
+const GONE_WITHIN: Duration = Duration::from_secs(10);
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+
+/// Waits until `look` names nothing any more. What was broken off may end behind one's back, and
+/// nothing tells of it. Gives what is still there in the end.
+pub(crate) async fn gone_soon(look: impl AsyncFn() -> Result<Vec<String>>) -> Result<Vec<String>> {
+    let since = Instant::now();
+    let mut turns = tokio::time::interval(LOOK_EVERY);
+    loop {
+        turns.tick().await;
+        let left = look().await?;
+        if left.is_empty() || since.elapsed() > GONE_WITHIN {
+            return Ok(left);
+        }
+    }
 }
 
 /// Gives a fresh owner.

@@ -91,7 +91,7 @@ pub(super) async fn ex_06(it: Arc<Bench>) -> Proof {
 }
 
 pub(super) async fn ex_16(it: Arc<Bench>) -> Proof {
-    let script = "echo x > \"$3/file\"; sh -c 'while :; do sleep 1000; done' \"$1\" & echo ready; ";
+    let script = "echo x > \"$3/file\"; mkdir -p \"$3/shut/deep\"; chmod 0 \"$3/shut\"; sh -c 'while :; do sleep 1000; done' \"$1\" & echo ready; ";
     let never = format!("{script} wait");
     for (name, script, wait) in [("leaves", script, true), ("never", &never, false)] {
         let mut spawned = it.spawn(it.job(name, script)?).await?;

@@ -6,7 +6,7 @@ use script_engine_core::{Job, Stopwatch};
 
 use super::bench::Bench;
 use crate::interrupt::drop_at;
-use crate::machine::file;
+use crate::machine::{file, gone_soon};
 use crate::verdict::{Proof, ensure, fail};
 
 /// The most points at which a start is broken off.
@@ -43,10 +43,13 @@ pub(super) async fn ex_01(it: Arc<Bench>) -> Proof {
             break;
         }
         // What was broken off may need the reaper, and after it there is nothing.
-        it.executor.reap(it.owner).await?;
-        let when = format!("a start that was dropped at its wait {point}");
-        it.nothing_left(&when).await?;
-        it.nothing_of(it.owner, &when).await?;
+        let left = gone_soon(async || {
+            it.executor.reap(it.owner).await?;
+            it.backend.leftovers(it.owner).await
+        });
+        let left = left.await?;
+        ensure!(left.is_empty(), "a start that was dropped at its wait {point}: left over are {left:?}");
+        it.nothing_left(&format!("a start that was dropped at its wait {point}")).await?;
     }
     Ok(())
 }

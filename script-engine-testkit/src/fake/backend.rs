@@ -65,6 +65,10 @@ impl SandboxBackend for FakeBackend {
     async fn source(&self, owner: OwnerId) -> Result<Arc<dyn SandboxSource>> {
         Ok(Arc::new(FakeSource { host: self.host.clone(), owner }))
     }
+
+    fn resets(&self) -> Result<(), String> {
+        Ok(())
+    }
 }
 
 #[async_trait]

@@ -60,6 +60,10 @@ impl SandboxBackend for Broken {
     async fn source(&self, owner: OwnerId) -> Result<Arc<dyn SandboxSource>> {
         Ok(Arc::new(BrokenSource { inner: self.inner.source(owner).await?, fault: self.fault }))
     }
+
+    fn resets(&self) -> Result<(), String> {
+        Ok(())
+    }
 }
 
 #[derive(Debug)]

@@ -48,6 +48,17 @@ impl Bench {
         self.gone(when).await
     }
 
+    /// Fails unless everything of the bench's owner is gone after a reap.
+    async fn reaped(&self, when: &str) -> Proof {
+        let left = machine::gone_soon(async || {
+            self.manager.reap(self.owner).await?;
+            self.backend.leftovers(self.owner).await
+        });
+        let left = left.await?;
+        ensure!(left.is_empty(), "{when}, and a reap: left over are {left:?}");
+        self.nothing_left(when).await
+    }
+
     async fn leave(self, proof: Proof) -> Proof {
         self.manager.shutdown().await?;
         proof?;
@@ -97,13 +108,11 @@ pub(super) async fn rm_03(backend: Backend) -> Proof {
                 booted?.machine.destroy().await?;
                 break;
             }
-            bench.manager.reap(bench.owner).await?;
-            bench.nothing_left(&format!("a boot that was dropped at its wait {point}, and a reap")).await?;
+            bench.reaped(&format!("a boot that was dropped at its wait {point}")).await?;
         }
         // A machine that nobody holds any more is found, or gone by itself.
         drop(bench.boot().await?);
-        bench.manager.reap(bench.owner).await?;
-        bench.nothing_left("a machine that was dropped, and a reap").await
+        bench.reaped("a machine that was dropped").await
     };
     let proof = check.await;
     bench.leave(proof).await

@@ -20,6 +20,9 @@ use crate::machine::TestMachine;
 pub trait SandboxBackend: TestMachine {
     /// Makes a source of sandboxes that belong to `owner`.
     async fn source(&self, owner: OwnerId) -> Result<Arc<dyn SandboxSource>>;
+
+    /// Whether a sandbox can be made clean for a further script; if not, why.
+    fn resets(&self) -> Result<(), String>;
 }
 
 /// Makes sandboxes of one owner.

@@ -137,6 +137,7 @@ const LOOKS: &str = r#"
     echo looked"#;
 
 pub(super) async fn sb_03(backend: Backend) -> Proof {
+    backend.resets().map_err(Unproven::Skipped)?;
     let bench = Bench::new(backend).await?;
     let mut sandbox = bench.sandbox().await?;
     let check = async {
