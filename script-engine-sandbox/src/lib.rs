@@ -16,6 +16,7 @@ mod process;
 mod runtime;
 #[cfg(test)]
 mod scratch;
+mod tree;
 
 pub use config::{Agent, Cgroups, Config, Isolation, Root};
 pub use doctor::{Finding, Grade, examine};

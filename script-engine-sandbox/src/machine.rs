@@ -18,8 +18,9 @@ use tokio::sync::{mpsc, watch};
 
 use crate::cgroup::{Bounds, Cgroup, Stats};
 use crate::error::SandboxError;
-use crate::owner::{Living, Owner, remove_tree, wait_for_end};
+use crate::owner::{Living, Owner, wait_for_end};
 use crate::plan;
+use crate::tree;
 
 /// How long a killed launcher may take to end, its namespaces with it.
 const END_WITHIN: Duration = Duration::from_secs(10);
@@ -125,7 +126,7 @@ impl Remains {
             cgroup.remove_when_empty().await?;
         }
         match self.folder.clone() {
-            Some(folder) => blocking(move || remove_tree(&folder)).await,
+            Some(folder) => blocking(move || tree::remove(&folder)).await,
             None => Ok(()),
         }
     }

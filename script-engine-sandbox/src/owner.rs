@@ -21,6 +21,7 @@ use tokio::sync::watch;
 
 use crate::cgroup::{self, Cgroup, Place};
 use crate::error::SandboxError;
+use crate::tree;
 
 const LOCK: &str = "lock";
 const CGROUPS: &str = "cgroups";
@@ -160,11 +161,11 @@ impl Owners {
     fn remove_folders(&self, folder: &Path, keep: bool, report: &mut ReapReport) -> Result<(), SandboxError> {
         for entry in fs::read_dir(folder.join(WORK)).into_iter().flatten().filter_map(Result::ok) {
             let path = entry.path();
-            remove_tree(&path).map_err(SandboxError::file("can't remove the work folder", &path))?;
+            tree::remove(&path).map_err(SandboxError::file("can't remove the work folder", &path))?;
             report.removed.push(format!("folder {}", path.display()));
         }
         if !keep && folder.exists() {
-            remove_tree(folder).map_err(SandboxError::file("can't remove the record", folder))?;
+            tree::remove(folder).map_err(SandboxError::file("can't remove the record", folder))?;
             report.removed.push(format!("record {}", folder.display()));
         }
         Ok(())
@@ -228,18 +229,10 @@ impl Drop for Owner {
     fn drop(&mut self) {
         // Not retired, it stays for whoever reaps what may be left.
         if *self.retired.get_mut()
-            && let Err(error) = remove_tree(&self.folder)
+            && let Err(error) = tree::remove(&self.folder)
         {
             tracing::warn!(owner = %self.id, %error, "the owner's record could not be removed");
         }
-    }
-}
-
-/// Removes a tree; no fault if it is gone.
-pub(crate) fn remove_tree(path: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        done => done,
     }
 }
 
