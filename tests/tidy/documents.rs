@@ -44,7 +44,9 @@ fn dead_links(document: &File, exists: impl Fn(&str) -> bool) -> Vec<String> {
     let folder = document.path.rsplit_once('/').map_or(String::new(), |(folder, _)| format!("{folder}/"));
     let prose: String = document.text.split("```").step_by(2).collect();
     let links = prose.split("](").skip(1).filter_map(|link| link.split(')').next()?.split('#').next());
-    let relative = links.filter(|link| !link.is_empty() && !link.contains("://") && !link.starts_with("mailto:"));
+    let relative = links.filter(|link| {
+        !link.is_empty() && !link.contains("://") && !link.contains("::") && !link.starts_with("mailto:")
+    });
     let dead = relative.filter(|link| !exists(&format!("{folder}{link}")));
     dead.map(|link| format!("{}: the link to `{link}` leads nowhere", document.path)).collect()
 }

@@ -1,7 +1,7 @@
 //! Core's one implementation of [`Sandbox`]: the agent's protocol over any link.
 //!
 //! A pump (two tokio tasks) owns the link: it always drains it, answers for the lease by ping and
-//! sorts what comes into the [`inbox`]. [`AgentSandbox`] is the thin side that callers hold.
+//! sorts what comes into the `inbox`. [`AgentSandbox`] is the thin side that callers hold.
 //! Dropping it closes the link, upon which the agent kills everything and exits.
 
 mod inbox;

@@ -277,7 +277,8 @@ async fn files_are_fetched_whole_or_not_at_all() {
         FromAgent::FileBegin { size: 0, note: "is a FIFO".into() },
         FromAgent::End { stream: Stream::File, total: 0 },
     ];
-    let cases: Vec<(Vec<FromAgent>, Result<Option<&[u8]>, &str>)> = vec![
+    type Expected = Result<Option<&'static [u8]>, &'static str>;
+    let cases: Vec<(Vec<FromAgent>, Expected)> = vec![
         (file(5, &[b"he", b"llo"], 5), Ok(Some(b"hello"))),
         (file(0, &[], 0), Ok(Some(b""))),
         (vec![FromAgent::FileBegin { size: u64::MAX, note: String::new() }], Ok(None)),
