@@ -15,12 +15,24 @@
 mod bench;
 #[path = "hostile/case.rs"]
 mod case;
+#[path = "hostile/crash.rs"]
+mod crash;
+#[path = "hostile/descriptors.rs"]
+mod descriptors;
+#[path = "hostile/enforcement.rs"]
+mod enforcement;
+#[path = "hostile/files.rs"]
+mod files;
 #[path = "hostile/flood.rs"]
 mod flood;
+#[path = "hostile/isolation.rs"]
+mod isolation;
 #[path = "hostile/leftovers.rs"]
 mod leftovers;
 #[path = "hostile/memory_and_disk.rs"]
 mod memory_and_disk;
+#[path = "hostile/network.rs"]
+mod network;
 #[path = "hostile/output.rs"]
 mod output;
 #[path = "hostile/processes.rs"]
@@ -29,6 +41,8 @@ mod processes;
 mod scripting;
 #[path = "hostile/secrets.rs"]
 mod secrets;
+#[path = "hostile/syscalls.rs"]
+mod syscalls;
 #[path = "hostile/user.rs"]
 mod user;
 
@@ -38,22 +52,36 @@ use libtest_mimic::{Arguments, Completion, Trial};
 use script_engine_testkit::{Ledger, Verdict};
 
 use bench::Who;
-use case::{Hostile, carry_out};
+use case::{Hostile, Proving, carry_out};
 
 /// What is skipped where the suite is not started by root.
 const WITHOUT_ROOT: &str = include_str!("hostile/without_root.ledger");
 
 fn cases() -> Vec<Hostile> {
-    [processes::cases(), memory_and_disk::cases(), output::cases(), secrets::cases()].into_iter().flatten().collect()
+    [
+        processes::cases(),
+        memory_and_disk::cases(),
+        output::cases(),
+        files::cases(),
+        network::cases(),
+        syscalls::cases(),
+        isolation::cases(),
+        descriptors::cases(),
+        secrets::cases(),
+        enforcement::cases(),
+        crash::cases(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().collect();
-    if let [_, mode, who] = &arguments[..]
-        && mode == flood::MODE
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let Some((mode, rest)) = arguments.split_first()
+        && let Some(engine) = engine_of_its_own(mode, rest)
     {
-        let who = if who == "Root" { Who::Root } else { Who::User };
-        case::runtime().block_on(flood::be_the_engine(who));
+        case::runtime().block_on(engine);
         return ExitCode::SUCCESS;
     }
     let folder = user::Folder::default();
@@ -65,6 +93,18 @@ fn main() -> ExitCode {
     let code = libtest_mimic::run(&Arguments::from_args(), trials).exit_code();
     folder.remove();
     code
+}
+
+/// What this program is besides a suite: engines that cases start in processes of their own.
+fn engine_of_its_own(mode: &str, rest: &[String]) -> Option<Proving<'static>> {
+    let who = |text: &str| if text == "Root" { Who::Root } else { Who::User };
+    match (mode, rest) {
+        (flood::MODE, [user]) => Some(Box::pin(flood::be_the_engine(who(user)))),
+        (crash::MODE, [user, state, id]) => {
+            Some(Box::pin(crash::be_the_victim(who(user), state.into(), id.parse().unwrap())))
+        }
+        _ => None,
+    }
 }
 
 fn as_root(case: Hostile) -> Trial {

@@ -29,8 +29,7 @@ pub(crate) enum Who {
 
 /// How long what is dropped may take to be gone.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// The user ids that one engine's sandboxes get when it is root's, out of those that the backend has to itself.
-const IDS_EACH: u32 = 512;
+/// The user ids that sandboxes may get where the backend chooses.
 const ALL_IDS: Range<u32> = 0x7000_0000..0x7ffe_0000;
 
 /// An engine under attack.
@@ -40,20 +39,22 @@ pub(crate) struct Bench {
     pub(crate) owner: OwnerId,
     pub(crate) capability: Capability,
     pub(crate) secrets: Arc<MemorySecrets>,
+    /// Whether nobody else of its user is there.
+    alone: bool,
     state: PathBuf,
     ids: Range<u32>,
     names: AtomicU32,
 }
 
 impl Bench {
+    /// How many user ids one engine's sandboxes get when it is root's.
+    pub(crate) const IDS_EACH: u32 = 512;
+
     /// Builds an engine with a state folder that nobody else uses.
     pub(crate) async fn new(who: Who) -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let state = std::env::temp_dir().join(format!("script-engine-hostile-state-{}-{number}", id()));
-        let slots = (ALL_IDS.end - ALL_IDS.start) / IDS_EACH;
-        let first = ALL_IDS.start + (id().wrapping_mul(64) + number) % slots * IDS_EACH;
-        Self::on(who, &state, first..first + IDS_EACH).await
+        let ids = fresh_ids();
+        let state = std::env::temp_dir().join(format!("script-engine-hostile-state-{}-{}", id(), ids.start));
+        Self { alone: std::env::var_os(user::ALONE).is_some(), ..Self::on(who, &state, ids).await }
     }
 
     /// Builds an engine with this state folder and these user ids for its sandboxes.
@@ -74,7 +75,22 @@ impl Bench {
             builder = builder.with_language(language);
         }
         let engine = builder.build().await.expect("the engine is built");
-        Self { who, engine, owner, capability, secrets, state: state.to_owned(), ids, names: AtomicU32::new(0) }
+        Self {
+            who,
+            engine,
+            owner,
+            capability,
+            secrets,
+            state: state.to_owned(),
+            ids,
+            alone: false,
+            names: AtomicU32::new(0),
+        }
+    }
+
+    /// User ids for one more engine.
+    pub(crate) fn more_ids(&self) -> Range<u32> {
+        fresh_ids()
     }
 
     /// Runs a Python script to its end.
@@ -163,7 +179,7 @@ impl Bench {
         let own = user::uid();
         match self.who {
             Who::Root => self.ids.clone(),
-            Who::User if std::env::var_os(user::ALONE).is_some() => own..own + 1,
+            Who::User if self.alone => own..own + 1,
             Who::User => 0..0,
         }
     }
@@ -191,6 +207,15 @@ impl Bench {
         tokio::time::timeout(PATIENCE, no_record).await.expect("the owner's record is removed");
         std::fs::remove_dir_all(&state).unwrap();
     }
+}
+
+/// User ids that no other engine of the machine's test programs has, as far as can be arranged.
+fn fresh_ids() -> Range<u32> {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let slots = (ALL_IDS.end - ALL_IDS.start) / Bench::IDS_EACH;
+    let slot = id().wrapping_mul(128).wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % slots;
+    let first = ALL_IDS.start + slot * Bench::IDS_EACH;
+    first..first + Bench::IDS_EACH
 }
 
 /// Limits of which a case sets some.

@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::process::id;
+use std::time::Duration;
 
 use script_engine_core::OwnerId;
 
@@ -66,6 +67,18 @@ pub(crate) fn files_of(folder: &str, users: &Range<u32>) -> Vec<String> {
 pub(crate) fn pids() -> Vec<u32> {
     let entries = fs::read_dir("/proc").unwrap().filter_map(Result::ok);
     entries.filter_map(|it| it.file_name().to_str()?.parse().ok()).collect()
+}
+
+/// Waits until the host's process 1 has waited for the children of an engine that was killed.
+pub(crate) async fn await_orphans(users: &Range<u32>) {
+    let is_orphan = |it: &String| it.contains("State:\tZ") && it.contains("PPid:\t1)");
+    let none = async {
+        while of_users(users).iter().any(is_orphan) {
+            tokio::task::yield_now().await;
+        }
+    };
+    let within = Duration::from_secs(20);
+    tokio::time::timeout(within, none).await.expect("process 1 of the host does not wait for orphans; it has to");
 }
 
 /// What of a process's status tells most.
