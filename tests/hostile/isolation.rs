@@ -32,7 +32,7 @@ for path in ('/etc/shadow', '/etc/gshadow', '/root', '/home', '/var', '/boot', '
     if os.path.lexists(path):
         print('there', path)
 for start in ('/proc/self/root', '/proc/self/cwd/..', '/proc/1/root', '/proc/thread-self/root'):
-    for path in ('{secret}', '/etc/shadow', '/root/.cargo'):
+    for path in ('{secret}', '/etc/shadow', '/etc/gshadow'):
         if os.path.lexists(start + path):
             print('there', start, path)
 os.chdir('/work')

@@ -160,10 +160,13 @@ async fn deep_folders(bench: &Bench) {
 import os
 for folder in ('/work', '/tmp'):
     os.chdir(folder)
+    os.mkdir('d')
+    open('d/f', 'w').close()
+    # From the bottom up: each call at the end of a long path takes time by its length.
     for _ in range(10_000):
-        os.mkdir('d' * 200)
-        os.chdir('d' * 200)
-    open('f', 'w').close()
+        os.mkdir('n')
+        os.rename('d', 'n/' + 'd' * 200)
+        os.rename('n', 'd')
 print('deep')
 ";
     prints(&bench.python(source).await, "deep\n");
