@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use script_engine_core::contract::{OutputStream, RunEvent, RunningScript, Sandbox};
 use script_engine_core::{Error, ErrorKind, ExitReport, Result, Timestamp};
 
+use crate::interrupt::drop_at;
 use crate::verdict::{Proof, Unproven, ensure, fail};
 
 /// How long a script of the suites may keep a case waiting.
@@ -55,7 +56,12 @@ impl Seen {
     pub(crate) async fn until(&mut self, script: &mut (impl Events + ?Sized), enough: impl Fn(&Self) -> bool) -> Proof {
         let watching = async {
             while self.exit.is_none() && !enough(self) {
-                match script.event().await {
+                // Waiting may be broken off at any time, so that it is here, each time.
+                let event = match drop_at(0, script.event()).await {
+                    Some(event) => event,
+                    None => script.event().await,
+                };
+                match event {
                     RunEvent::Output { stream, time, bytes } => self.take(stream, time, &bytes)?,
                     RunEvent::Beat(_) => {}
                     RunEvent::Exited(report) => self.exit = Some(report),

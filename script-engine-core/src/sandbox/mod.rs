@@ -71,6 +71,8 @@ pub struct AgentSandbox {
     // Dropping it ends the pump and so closes the link.
     _pump: Pump,
     execution: u32,
+    /// Credit for what was fetched last, which the next call gives.
+    owed: Option<(Stream, u32)>,
 }
 
 impl fmt::Debug for AgentSandbox {
@@ -101,6 +103,7 @@ impl AgentSandbox {
             build: String::new(),
             _pump: pump,
             execution: 0,
+            owed: None,
         };
         match sandbox.greet(&filter).await {
             Ok(()) => Ok(sandbox),
@@ -245,6 +248,7 @@ impl Sandbox for AgentSandbox {
 
     async fn start(&mut self, job: &Job) -> Result<Arc<dyn ScriptControl>> {
         self.execution += 1;
+        self.owed = None;
         self.inbox.begin(self.execution);
         self.send_environment(&job.env).await?;
         self.send(&ToAgent::Start(Box::new(self.start_message(job)))).await?;
@@ -261,11 +265,14 @@ impl Sandbox for AgentSandbox {
     }
 
     async fn next(&mut self) -> RunEvent {
-        let (event, credit) = self.inbox.next().await;
-        if let Some((stream, bytes)) = credit {
+        // Before anything is taken: whoever stops to wait here has lost nothing.
+        if let Some((stream, bytes)) = self.owed {
             // A link that is gone shows itself as the next event.
             drop(self.outbox.send(&ToAgent::Credit { stream, bytes }, self.execution).await);
         }
+        self.owed = None;
+        let (event, credit) = self.inbox.next().await;
+        self.owed = credit;
         match event {
             RunEvent::Lost { reason, .. } => {
                 RunEvent::Lost { reason, out_of_memory: self.machine.verdict().await == Verdict::OutOfMemory }
