@@ -9,7 +9,9 @@ use crate::Problem;
 pub struct Limits {
     /// Time in state RUNNING.
     pub timeout: Duration,
-    /// Memory of the script's processes in bytes, without its scratch space.
+    /// Memory of the script's processes in bytes. The kernel counts scratch space as memory, so it is
+    /// given this and the sizes of the scratch space together: what a script does not write to its
+    /// scratch space it may hold as memory before it is ended.
     pub memory_bytes: u64,
     /// Thousandths of a cpu.
     pub milli_cpus: u32,

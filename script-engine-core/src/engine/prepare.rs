@@ -64,7 +64,7 @@ impl Components {
 
     async fn make_job(&self, course: &Course) -> Result<(Job, OutputCollector)> {
         let language = Arc::clone(self.language(&course.version.manifest.language)?);
-        let compiled = self.compiled(language.as_ref(), &course.version.manifest).await?;
+        let compiled = self.compiled(&language, &course.version.manifest).await?;
         let scope = SecretScope { tenant: course.request.identity.tenant.clone() };
         let secrets = self.secrets.resolve(&course.request.secrets, &scope).await?;
         let values = secrets.iter().map(|it| it.expose().to_vec()).chain(course.parameter_secrets.iter().cloned());

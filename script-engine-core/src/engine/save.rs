@@ -16,7 +16,7 @@ impl Components {
         let language = Arc::clone(self.checked_shape(&draft)?);
         let entry_point = draft.entry_point.clone().unwrap_or_else(|| language.info().entry_point.clone());
         let source = Source { entry_point, bytes: draft.source.clone() };
-        let found = self.checked(language.as_ref(), &source).await?;
+        let found = self.checked(&language, &source).await?;
         if !found.is_empty() {
             return Err(Error::invalid_all(found.iter().map(crate::contract::Diagnostic::problem).collect()));
         }

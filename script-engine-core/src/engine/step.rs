@@ -1,16 +1,18 @@
 //! Work of a language that needs an interpreter or a compiler: runs in a sandbox like a script, and
 //! what comes of it is kept by content.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use tokio::sync::SemaphorePermit;
 
 use super::components::Components;
 use super::prepare::{environment, runtime};
 use super::supervise::{End, Listener, supervise};
 use super::watch::Bounds;
 use super::{compiled, route};
-use crate::contract::{Check, Language, LanguageInfo, OutputStream, Prepared, Source, Step, StepOutput, Work};
+use crate::contract::{Check, Language, OutputStream, Prepared, Source, Step, StepOutput, Work};
 use crate::script::Manifest;
 use crate::{
     BrokenLimit, Digest, Error, ErrorKind, Exit, Job, LimitOverrides, Needs, Outcome, Result, Stdin, Stopwatch,
@@ -26,12 +28,12 @@ const STEP_FILE: u64 = 256 << 20;
 
 impl Components {
     /// Looks for syntax errors. A source that was found sound once is not looked at again.
-    pub(super) async fn checked(&self, language: &dyn Language, source: &Source) -> Result<Check> {
-        let key = key("check", language, source);
+    pub(super) async fn checked(&self, language: &Arc<dyn Language>, source: &Source) -> Result<Check> {
+        let key = key("check", language.as_ref(), source);
         if self.cache.find(key).await?.is_some() {
             return Ok(Check::new());
         }
-        let found = self.done(language.info(), language.check(source)?).await?;
+        let found = self.done(language, source, |language, source| language.check(source)).await?;
         if found.is_empty() {
             self.cache.put(key, Bytes::from_static(b"sound")).await?;
         }
@@ -39,20 +41,34 @@ impl Components {
     }
 
     /// Makes of a version what a sandbox can start, once for each content.
-    pub(super) async fn compiled(&self, language: &dyn Language, manifest: &Manifest) -> Result<Prepared> {
+    pub(super) async fn compiled(&self, language: &Arc<dyn Language>, manifest: &Manifest) -> Result<Prepared> {
         let source = Source { entry_point: manifest.entry_point.clone(), bytes: manifest.source.clone() };
-        let key = key("prepare", language, &source);
+        let key = key("prepare", language.as_ref(), &source);
         if let Some(value) = self.cache.find(key).await?
             && let Ok(prepared) = compiled::decode(&value)
         {
             return Ok(prepared);
         }
-        let prepared = self.done(language.info(), language.prepare(&source)?).await?;
+        let prepared = self.done(language, &source, |language, source| language.prepare(source)).await?;
         self.cache.put(key, compiled::encode(&prepared)).await?;
         Ok(prepared)
     }
 
-    async fn done<T>(&self, info: &LanguageInfo, work: Work<T>) -> Result<T> {
+    /// Does what a language says is to be done. Its own part may parse for long, so it has a thread of
+    /// its own meanwhile; how many at once is bounded as steps are.
+    async fn done<T: Send + 'static>(
+        &self,
+        language: &Arc<dyn Language>,
+        source: &Source,
+        ask: impl FnOnce(&dyn Language, &Source) -> Result<Work<T>> + Send + 'static,
+    ) -> Result<T> {
+        let info = language.info();
+        let place = self.place().await?;
+        let (asked, source) = (Arc::clone(language), source.clone());
+        let work = tokio::task::spawn_blocking(move || ask(asked.as_ref(), &source))
+            .await
+            .map_err(|error| Error::internal("a language panicked").with_source(error))??;
+        drop(place);
         match work {
             Work::Done(it) => Ok(it),
             Work::InSandbox(step) => {
@@ -68,9 +84,13 @@ impl Components {
         }
     }
 
-    async fn run_step(&self, job: Job, collect: &[String]) -> Result<StepOutput> {
+    async fn place(&self) -> Result<SemaphorePermit<'_>> {
         let closed = |_| Error::new(ErrorKind::Closed, "the engine is shutting down");
-        let _place = self.steps.acquire().await.map_err(closed)?;
+        self.steps.acquire().await.map_err(closed)
+    }
+
+    async fn run_step(&self, job: Job, collect: &[String]) -> Result<StepOutput> {
+        let _place = self.place().await?;
         let infos: Vec<_> = self.executors.iter().map(|it| (it.info(), it.capability())).collect();
         let executor = &self.executors[route::choose(&Needs::default(), None, &infos)?];
         let bounds = Bounds::new(&job.limits, &self.settings);
