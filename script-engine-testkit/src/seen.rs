@@ -4,7 +4,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use script_engine_core::contract::{OutputStream, RunEvent, RunningScript, Sandbox};
+use script_engine_core::contract::{OutputStream, RunningScript, Sandbox, ScriptEvent};
 use script_engine_core::{Error, ErrorKind, ExitReport, Result, Timestamp};
 
 use crate::interrupt::drop_at;
@@ -19,19 +19,19 @@ const MAX_SEEN: usize = 64 << 20;
 #[async_trait]
 pub(crate) trait Events: Send {
     /// Waits for the next event.
-    async fn event(&mut self) -> RunEvent;
+    async fn event(&mut self) -> ScriptEvent;
 }
 
 #[async_trait]
 impl Events for dyn RunningScript {
-    async fn event(&mut self) -> RunEvent {
+    async fn event(&mut self) -> ScriptEvent {
         self.next().await
     }
 }
 
 #[async_trait]
 impl Events for dyn Sandbox {
-    async fn event(&mut self) -> RunEvent {
+    async fn event(&mut self) -> ScriptEvent {
         self.next().await
     }
 }
@@ -62,10 +62,10 @@ impl Seen {
                     None => script.event().await,
                 };
                 match event {
-                    RunEvent::Output { stream, time, bytes } => self.take(stream, time, &bytes)?,
-                    RunEvent::Beat(_) => {}
-                    RunEvent::Exited(report) => self.exit = Some(report),
-                    RunEvent::Lost { reason, .. } => fail!("the sandbox was lost: {reason}"),
+                    ScriptEvent::Output { stream, time, bytes } => self.take(stream, time, &bytes)?,
+                    ScriptEvent::Beat(_) => {}
+                    ScriptEvent::Exited(report) => self.exit = Some(report),
+                    ScriptEvent::Lost { reason, .. } => fail!("the sandbox was lost: {reason}"),
                 }
             }
             Ok(())

@@ -80,7 +80,7 @@ pub enum Stop {
 
 /// What happens to a running script.
 #[derive(Clone, Debug)]
-pub enum RunEvent {
+pub enum ScriptEvent {
     /// It printed something.
     Output {
         /// Where.
@@ -168,7 +168,7 @@ pub trait RunningScript: fmt::Debug + Send + 'static {
     /// - [EX-11] Each stream's bytes are complete, in order and apart from the other's.
     /// - [EX-12] Output that nobody fetches blocks the script and costs bounded memory.
     /// - [EX-13] After `Exited` no process that the script started is left, whatever it did to escape.
-    async fn next(&mut self) -> RunEvent;
+    async fn next(&mut self) -> ScriptEvent;
 
     /// Fetches a plain file that the script left, an absolute path below `/work` or `/tmp`, after its
     /// end. `None` if there is none.
@@ -201,7 +201,7 @@ pub trait ScriptControl: fmt::Debug + Send + Sync + 'static {
     async fn close_stdin(&self) -> Result<()>;
 }
 
-impl RunEvent {
+impl ScriptEvent {
     /// A `Lost` for a fault of our own side.
     #[must_use]
     pub fn lost(error: &Error) -> Self {

@@ -30,7 +30,7 @@ pub use dependency::{DependencyLayer, DependencyLock, DependencyResolver};
 pub use event::EventSink;
 pub use execution_store::{ExecutionFilter, ExecutionStore};
 pub use executor::{
-    ExecutorInfo, Isolation, OutputStream, RunEvent, RunningScript, ScriptControl, ScriptExecutor, Spawned, Stop,
+    ExecutorInfo, Isolation, OutputStream, RunningScript, ScriptControl, ScriptEvent, ScriptExecutor, Spawned, Stop,
 };
 pub use language::{Check, Diagnostic, Language, LanguageInfo, Prepared, Source, Step, StepOutput, Work};
 pub use output_store::{OutputReader, OutputSink, OutputStore};

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::{RunEvent, ScriptControl};
+use super::{ScriptControl, ScriptEvent};
 use crate::{EnforcementReport, Job, JobFile, Result};
 
 /// How a script would find itself: facts by name, as the agent's probe child saw them.
@@ -32,7 +32,7 @@ pub trait Sandbox: fmt::Debug + Send + 'static {
     async fn start(&mut self, job: &Job) -> Result<Arc<dyn ScriptControl>>;
 
     /// Waits for the next event of the started job. Cancel-safe. See [`RunningScript`](super::RunningScript).
-    async fn next(&mut self) -> RunEvent;
+    async fn next(&mut self) -> ScriptEvent;
 
     /// Fetches a plain file. See [`RunningScript::collect`](super::RunningScript::collect).
     async fn collect(&mut self, path: &str, max_bytes: u64) -> Result<Option<Bytes>>;

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use tokio::time::{Instant, sleep_until};
 
 use super::watch::{Action, Bounds, Sign, StopCause, Watch};
-use crate::contract::{OutputStream, RunEvent, RunningScript, ScriptControl, Stop};
+use crate::contract::{OutputStream, RunningScript, ScriptControl, ScriptEvent, Stop};
 use crate::{CancelReason, Error, ExitReport, Result, Stdin, Timestamp, Usage};
 
 /// How a script's run ended.
@@ -74,16 +74,16 @@ pub(super) async fn supervise(
         let until = begin + deadline.min(begin.elapsed() + std::time::Duration::from_secs(86_400));
         sign = tokio::select! {
             event = script.next() => match event {
-                RunEvent::Output { stream, time, bytes } => {
+                ScriptEvent::Output { stream, time, bytes } => {
                     listener.life(None);
                     if listener.output(stream, time, bytes).await? { Sign::Life } else { Sign::TooMuchOutput }
                 }
-                RunEvent::Beat(usage) => {
+                ScriptEvent::Beat(usage) => {
                     listener.life(Some(usage));
                     Sign::Life
                 }
-                RunEvent::Exited(report) => return Ok((End::Exited(report), watch.cause())),
-                RunEvent::Lost { reason, out_of_memory } => {
+                ScriptEvent::Exited(report) => return Ok((End::Exited(report), watch.cause())),
+                ScriptEvent::Lost { reason, out_of_memory } => {
                     return Ok((End::Lost { reason, out_of_memory }, watch.cause()));
                 }
             },

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use crate::contract::{
-    BootSpec, ExecutorInfo, OwnerStatus, Progress, ReapReport, RunEvent, RunningScript, RuntimeManager, Sandbox,
+    BootSpec, ExecutorInfo, OwnerStatus, Progress, ReapReport, RunningScript, RuntimeManager, Sandbox, ScriptEvent,
     ScriptExecutor, Spawned,
 };
 use crate::sandbox::{AgentSandbox, SessionSettings};
@@ -104,7 +104,7 @@ struct SandboxedScript {
 
 #[async_trait]
 impl RunningScript for SandboxedScript {
-    async fn next(&mut self) -> RunEvent {
+    async fn next(&mut self) -> ScriptEvent {
         self.sandbox.next().await
     }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::sync::{Notify, Semaphore};
 
-use crate::contract::{OutputStream, RunEvent};
+use crate::contract::{OutputStream, ScriptEvent};
 use crate::wire::{FromAgent, Header, Stream};
 use crate::{BrokenLimit, Error, ErrorKind, Exit, ExitReport, Timestamp, Usage};
 
@@ -73,7 +73,7 @@ impl AgentFault {
 #[derive(Debug, Default)]
 struct State {
     execution: u32,
-    events: VecDeque<RunEvent>,
+    events: VecDeque<ScriptEvent>,
     waiting: [u64; 2],
     beat: Option<Usage>,
     exited: Option<ExitReport>,
@@ -154,7 +154,7 @@ impl Inbox {
 
     /// Waits for the next event, and says how much credit to give back for it. Cancel-safe: an event
     /// is taken and returned in one step. `Exited` and `Lost` come again when asked again.
-    pub(super) async fn next(&self) -> (RunEvent, Option<(Stream, u32)>) {
+    pub(super) async fn next(&self) -> (ScriptEvent, Option<(Stream, u32)>) {
         loop {
             if let Some(found) = self.try_next() {
                 return found;
@@ -163,14 +163,14 @@ impl Inbox {
         }
     }
 
-    fn try_next(&self) -> Option<(RunEvent, Option<(Stream, u32)>)> {
+    fn try_next(&self) -> Option<(ScriptEvent, Option<(Stream, u32)>)> {
         let mut state = self.lock();
         if let Some(usage) = state.beat.take() {
-            return Some((RunEvent::Beat(usage), None));
+            return Some((ScriptEvent::Beat(usage), None));
         }
         if let Some(event) = state.events.pop_front() {
             let credit = match &event {
-                RunEvent::Output { stream, bytes, .. } => {
+                ScriptEvent::Output { stream, bytes, .. } => {
                     let (index, wire) = match stream {
                         OutputStream::Stdout => (0, Stream::Stdout),
                         OutputStream::Stderr => (1, Stream::Stderr),
@@ -178,14 +178,14 @@ impl Inbox {
                     state.waiting[index] -= bytes.len() as u64;
                     Some((wire, u32::try_from(bytes.len()).unwrap_or(u32::MAX)))
                 }
-                RunEvent::Beat(_) | RunEvent::Exited(_) | RunEvent::Lost { .. } => None,
+                ScriptEvent::Beat(_) | ScriptEvent::Exited(_) | ScriptEvent::Lost { .. } => None,
             };
             return Some((event, credit));
         }
         if let Some(report) = state.exited {
-            return Some((RunEvent::Exited(report), None));
+            return Some((ScriptEvent::Exited(report), None));
         }
-        state.lost.clone().map(|reason| (RunEvent::Lost { reason, out_of_memory: false }, None))
+        state.lost.clone().map(|reason| (ScriptEvent::Lost { reason, out_of_memory: false }, None))
     }
 
     /// Waits for the next answer. Cancel-safe.
@@ -286,12 +286,12 @@ impl Inbox {
         let time = Timestamp::from_micros(i64::try_from(time_us).unwrap_or(i64::MAX));
         match state.events.back_mut() {
             // Many small pieces that nobody fetched yet cost no more than their bytes.
-            Some(RunEvent::Output { stream: last, bytes, .. })
+            Some(ScriptEvent::Output { stream: last, bytes, .. })
                 if *last == stream && bytes.len() + payload.len() <= JOIN =>
             {
                 *bytes = [&bytes[..], &payload[..]].concat().into();
             }
-            _ => state.events.push_back(RunEvent::Output { stream, time, bytes: payload }),
+            _ => state.events.push_back(ScriptEvent::Output { stream, time, bytes: payload }),
         }
         drop(state);
         self.event.notify_one();

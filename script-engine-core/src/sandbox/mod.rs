@@ -15,7 +15,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::sync::Semaphore;
 
-use crate::contract::{Booted, Machine, Posture, RunEvent, Sandbox, SandboxPaths, ScriptControl, Stop, Verdict};
+use crate::contract::{Booted, Machine, Posture, Sandbox, SandboxPaths, ScriptControl, ScriptEvent, Stop, Verdict};
 use crate::wire::{self, Place, Stream, ToAgent};
 use crate::{EnforcementReport, Error, ErrorKind, Job, JobFile, Result, Retry};
 
@@ -264,7 +264,7 @@ impl Sandbox for AgentSandbox {
         }
     }
 
-    async fn next(&mut self) -> RunEvent {
+    async fn next(&mut self) -> ScriptEvent {
         // Before anything is taken: whoever stops to wait here has lost nothing.
         if let Some((stream, bytes)) = self.owed {
             // A link that is gone shows itself as the next event.
@@ -274,10 +274,10 @@ impl Sandbox for AgentSandbox {
         let (event, credit) = self.inbox.next().await;
         self.owed = credit;
         match event {
-            RunEvent::Lost { reason, .. } => {
-                RunEvent::Lost { reason, out_of_memory: self.machine.verdict().await == Verdict::OutOfMemory }
+            ScriptEvent::Lost { reason, .. } => {
+                ScriptEvent::Lost { reason, out_of_memory: self.machine.verdict().await == Verdict::OutOfMemory }
             }
-            RunEvent::Exited(mut report) => {
+            ScriptEvent::Exited(mut report) => {
                 if let Some(usage) = self.machine.usage().await {
                     report.usage.peak_memory = report.usage.peak_memory.max(usage.peak_memory);
                     report.usage.cpu = report.usage.cpu.max(usage.cpu);
@@ -285,7 +285,7 @@ impl Sandbox for AgentSandbox {
                 if report.broke.is_none() && self.machine.verdict().await == Verdict::OutOfMemory {
                     report.broke = Some(crate::BrokenLimit::Memory);
                 }
-                RunEvent::Exited(report)
+                ScriptEvent::Exited(report)
             }
             event => event,
         }

@@ -128,9 +128,9 @@ fn exited(code: i32) -> FromAgent {
 }
 
 #[track_caller]
-fn assert_lost(event: &RunEvent, part: &str) {
+fn assert_lost(event: &ScriptEvent, part: &str) {
     match event {
-        RunEvent::Lost { reason, .. } => assert!(reason.contains(part), "{reason}"),
+        ScriptEvent::Lost { reason, .. } => assert!(reason.contains(part), "{reason}"),
         other => panic!("{other:?}"),
     }
 }
@@ -145,8 +145,8 @@ async fn output_is_joined_credited_and_followed_by_the_exit_as_often_as_asked() 
     let mut seen = Vec::new();
     let report = loop {
         match sandbox.next().await {
-            RunEvent::Output { stream, bytes, .. } => seen.push((stream, bytes)),
-            RunEvent::Exited(report) => break report,
+            ScriptEvent::Output { stream, bytes, .. } => seen.push((stream, bytes)),
+            ScriptEvent::Exited(report) => break report,
             other => panic!("{other:?}"),
         }
     };
@@ -154,7 +154,7 @@ async fn output_is_joined_credited_and_followed_by_the_exit_as_often_as_asked() 
     assert_eq!(stdout, b"one two");
     assert_eq!(seen.last().unwrap().1, &b"three"[..]);
     assert_eq!(report.exit, Exit::Code(7));
-    assert!(matches!(sandbox.next().await, RunEvent::Exited(again) if again == report));
+    assert!(matches!(sandbox.next().await, ScriptEvent::Exited(again) if again == report));
     let mut credit = 0;
     for _ in 0..seen.len() {
         match agent.hear().await {
@@ -207,7 +207,7 @@ async fn more_output_than_credit_is_a_breach() {
     // What came within the credit is still there.
     let last = loop {
         match sandbox.next().await {
-            RunEvent::Output { .. } => {}
+            ScriptEvent::Output { .. } => {}
             other => break other,
         }
     };

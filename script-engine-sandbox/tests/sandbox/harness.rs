@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use script_engine_core::contract::{
-    BootSpec, Booted, Machine, OutputStream, Progress, RunEvent, RuntimeManager, Sandbox as _, ScriptControl,
+    BootSpec, Booted, Machine, OutputStream, Progress, RuntimeManager, Sandbox as _, ScriptControl, ScriptEvent,
 };
 use script_engine_core::sandbox::{AgentSandbox, SessionSettings};
 use script_engine_core::{BrokenLimit, Capability, Exit, Job, Limits, OwnerId, Result, RuntimeSpec, Usage};
@@ -189,7 +189,7 @@ pub(crate) struct Run {
 }
 
 impl Running {
-    async fn next(&mut self) -> RunEvent {
+    async fn next(&mut self) -> ScriptEvent {
         tokio::time::timeout(PATIENCE, self.sandbox.next()).await.expect("something happens in time")
     }
 
@@ -197,9 +197,9 @@ impl Running {
     pub(crate) async fn has_printed(&mut self) {
         loop {
             match self.next().await {
-                RunEvent::Output { .. } => return,
-                RunEvent::Beat(_) => {}
-                RunEvent::Exited(_) | RunEvent::Lost { .. } => panic!("the script ended and printed nothing"),
+                ScriptEvent::Output { .. } => return,
+                ScriptEvent::Beat(_) => {}
+                ScriptEvent::Exited(_) | ScriptEvent::Lost { .. } => panic!("the script ended and printed nothing"),
             }
         }
     }
@@ -208,14 +208,14 @@ impl Running {
         let mut run = Run::default();
         loop {
             match self.next().await {
-                RunEvent::Output { stream: OutputStream::Stdout, bytes, .. } => {
+                ScriptEvent::Output { stream: OutputStream::Stdout, bytes, .. } => {
                     run.stdout.push_str(&String::from_utf8_lossy(&bytes));
                 }
-                RunEvent::Output { stream: OutputStream::Stderr, bytes, .. } => {
+                ScriptEvent::Output { stream: OutputStream::Stderr, bytes, .. } => {
                     run.stderr.push_str(&String::from_utf8_lossy(&bytes));
                 }
-                RunEvent::Beat(_) => {}
-                RunEvent::Exited(report) => {
+                ScriptEvent::Beat(_) => {}
+                ScriptEvent::Exited(report) => {
                     run.usage = report.usage;
                     run.broke = report.broke;
                     if let Exit::Code(code) = report.exit {
@@ -223,7 +223,7 @@ impl Running {
                     }
                     return run;
                 }
-                RunEvent::Lost { reason, .. } => panic!("the sandbox is lost: {reason}"),
+                ScriptEvent::Lost { reason, .. } => panic!("the sandbox is lost: {reason}"),
             }
         }
     }
@@ -231,9 +231,9 @@ impl Running {
     pub(crate) async fn next_is_lost(&mut self) -> bool {
         loop {
             match self.next().await {
-                RunEvent::Lost { .. } => return true,
-                RunEvent::Exited(_) => return false,
-                RunEvent::Output { .. } | RunEvent::Beat(_) => {}
+                ScriptEvent::Lost { .. } => return true,
+                ScriptEvent::Exited(_) => return false,
+                ScriptEvent::Output { .. } | ScriptEvent::Beat(_) => {}
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use script_engine_core::contract::{OutputStream, RunEvent};
+use script_engine_core::contract::{OutputStream, ScriptEvent};
 use script_engine_core::{Exit, Timestamp};
 
 use super::bench::Bench;
@@ -60,12 +60,12 @@ pub(super) async fn ex_12(it: Arc<Bench>) -> Proof {
     let mut watch = async || -> Proof {
         loop {
             match unheard.script.next().await {
-                RunEvent::Output { time, bytes, .. } => {
+                ScriptEvent::Output { time, bytes, .. } => {
                     total += bytes.len() as u64;
                     early += if time <= end { bytes.len() as u64 } else { 0 };
                 }
-                RunEvent::Beat(_) => {}
-                RunEvent::Exited(report) if report.exit == Exit::Code(0) => return Ok(()),
+                ScriptEvent::Beat(_) => {}
+                ScriptEvent::Exited(report) if report.exit == Exit::Code(0) => return Ok(()),
                 other => fail!("the script that nobody listened to: {other:?}"),
             }
         }
@@ -85,14 +85,14 @@ async fn drain(
     let (mut total, mut end) = (0, None);
     loop {
         match script.next().await {
-            RunEvent::Output { stream: OutputStream::Stdout, time, bytes } => {
+            ScriptEvent::Output { stream: OutputStream::Stdout, time, bytes } => {
                 total += bytes.len() as u64;
                 end = end.max(Some(time));
             }
-            RunEvent::Output { bytes, .. } => fail!("stderr says {:?}", String::from_utf8_lossy(&bytes)),
-            RunEvent::Beat(_) => {}
-            RunEvent::Exited(_) => return Ok((total, end)),
-            RunEvent::Lost { reason, .. } => fail!("the sandbox was lost: {reason}"),
+            ScriptEvent::Output { bytes, .. } => fail!("stderr says {:?}", String::from_utf8_lossy(&bytes)),
+            ScriptEvent::Beat(_) => {}
+            ScriptEvent::Exited(_) => return Ok((total, end)),
+            ScriptEvent::Lost { reason, .. } => fail!("the sandbox was lost: {reason}"),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use script_engine_core::contract::RunEvent;
+use script_engine_core::contract::ScriptEvent;
 use script_engine_core::{Exit, Stopwatch};
 
 use super::bench::Bench;
@@ -29,10 +29,10 @@ pub(super) async fn ex_03(it: Arc<Bench>) -> Proof {
     let ended = async {
         loop {
             match spawned.script.next().await {
-                RunEvent::Lost { .. } => return Ok(()),
-                RunEvent::Exited(report) if report.exit == Exit::Signal(9) => return Ok(()),
-                RunEvent::Output { .. } | RunEvent::Beat(_) => {}
-                other @ RunEvent::Exited(_) => {
+                ScriptEvent::Lost { .. } => return Ok(()),
+                ScriptEvent::Exited(report) if report.exit == Exit::Signal(9) => return Ok(()),
+                ScriptEvent::Output { .. } | ScriptEvent::Beat(_) => {}
+                other @ ScriptEvent::Exited(_) => {
                     return Err(script_engine_core::Error::internal(format!("a reaped script reports {other:?}")));
                 }
             }

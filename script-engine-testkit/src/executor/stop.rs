@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use script_engine_core::Exit;
-use script_engine_core::contract::{RunEvent, Stop};
+use script_engine_core::contract::{ScriptEvent, Stop};
 
 use super::bench::Bench;
 use crate::interrupt::drop_at;
@@ -26,9 +26,9 @@ pub(super) async fn ex_10(it: Arc<Bench>) -> Proof {
         // Broken off whenever it waits, at the first point and at the second.
         for point in 0..2 {
             match drop_at(point, spawned.script.next()).await {
-                Some(RunEvent::Exited(report)) => seen.exit = Some(report),
-                Some(RunEvent::Lost { reason, .. }) => fail!("{name}: the sandbox was lost: {reason}"),
-                Some(RunEvent::Output { .. } | RunEvent::Beat(_)) | None => {}
+                Some(ScriptEvent::Exited(report)) => seen.exit = Some(report),
+                Some(ScriptEvent::Lost { reason, .. }) => fail!("{name}: the sandbox was lost: {reason}"),
+                Some(ScriptEvent::Output { .. } | ScriptEvent::Beat(_)) | None => {}
             }
         }
         seen.watch(&mut *spawned.script).await?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use script_engine_core::contract::{Posture, RunEvent, RunningScript, Sandbox, ScriptControl};
+use script_engine_core::contract::{Posture, RunningScript, Sandbox, ScriptControl, ScriptEvent};
 use script_engine_core::{EnforcementReport, Error, ErrorKind, Job, JobFile, Limits, OwnerId, Result};
 
 use super::FakeHost;
@@ -94,10 +94,10 @@ impl Sandbox for FakeSandbox {
         Ok(pressure)
     }
 
-    async fn next(&mut self) -> RunEvent {
+    async fn next(&mut self) -> ScriptEvent {
         match self.script() {
             Ok(script) => script.next().await,
-            Err(error) => RunEvent::lost(&error),
+            Err(error) => ScriptEvent::lost(&error),
         }
     }
 

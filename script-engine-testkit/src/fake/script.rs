@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use script_engine_core::contract::{Clock, OutputStream, RunEvent, RunningScript};
+use script_engine_core::contract::{Clock, OutputStream, RunningScript, ScriptEvent};
 use script_engine_core::memory::SystemClock;
 use script_engine_core::{BrokenLimit, Error, ErrorKind, Exit, ExitReport, Job, Result, Usage};
 use tokio::time::Instant;
@@ -44,7 +44,7 @@ pub(super) struct FakeScript {
     until: Option<Instant>,
     pieces: usize,
     pub(super) left: BTreeMap<String, Left>,
-    pub(super) end: Option<RunEvent>,
+    pub(super) end: Option<ScriptEvent>,
 }
 
 /// What a script does when it is asked to stop.
@@ -120,7 +120,7 @@ impl FakeScript {
     }
 
     /// Carries out the first action or a part of it. `None` if that is no event by itself.
-    fn step(&mut self) -> Option<RunEvent> {
+    fn step(&mut self) -> Option<ScriptEvent> {
         match self.actions.pop_front() {
             None => self.exit(Exit::Code(0), None),
             Some(Action::Print(stream, bytes)) => return self.print(stream, bytes),
@@ -180,7 +180,7 @@ impl FakeScript {
         PIECES[self.pieces % PIECES.len()]
     }
 
-    fn print(&mut self, stream: OutputStream, mut bytes: Bytes) -> Option<RunEvent> {
+    fn print(&mut self, stream: OutputStream, mut bytes: Bytes) -> Option<ScriptEvent> {
         if bytes.is_empty() {
             return None;
         }
@@ -191,7 +191,7 @@ impl FakeScript {
         Some(self.output(stream, piece))
     }
 
-    fn flood(&mut self, stream: OutputStream, bytes: u64) -> Option<RunEvent> {
+    fn flood(&mut self, stream: OutputStream, bytes: u64) -> Option<ScriptEvent> {
         let block = flood_block();
         let piece = usize::try_from(bytes).unwrap_or(usize::MAX).min(block.len());
         if piece == 0 {
@@ -201,34 +201,34 @@ impl FakeScript {
         Some(self.output(stream, block.slice(..piece)))
     }
 
-    fn output(&mut self, stream: OutputStream, bytes: Bytes) -> RunEvent {
+    fn output(&mut self, stream: OutputStream, bytes: Bytes) -> ScriptEvent {
         self.pieces += 1;
-        RunEvent::Output { stream, time: self.clock.now(), bytes }
+        ScriptEvent::Output { stream, time: self.clock.now(), bytes }
     }
 
-    fn beat(&mut self) -> RunEvent {
+    fn beat(&mut self) -> ScriptEvent {
         self.next_beat = self.next_beat.map(|_| Instant::now() + self.heartbeat);
-        RunEvent::Beat(Usage { cpu: Duration::from_millis(1), peak_memory: 1 << 20, processes: 1 })
+        ScriptEvent::Beat(Usage { cpu: Duration::from_millis(1), peak_memory: 1 << 20, processes: 1 })
     }
 
     fn exit(&mut self, exit: Exit, broke: Option<BrokenLimit>) {
         // The first one is the program itself.
         let leaked = self.host.stop(self.sandbox).saturating_sub(1);
         let usage = Usage { cpu: Duration::from_millis(1), peak_memory: 1 << 20, processes: 0 };
-        self.end = Some(RunEvent::Exited(ExitReport { exit, usage, broke, leaked }));
+        self.end = Some(ScriptEvent::Exited(ExitReport { exit, usage, broke, leaked }));
         self.pressure.finish();
     }
 
     fn lose(&mut self, reason: &str) {
         self.host.stop(self.sandbox);
-        self.end = Some(RunEvent::Lost { reason: reason.to_owned(), out_of_memory: false });
+        self.end = Some(ScriptEvent::Lost { reason: reason.to_owned(), out_of_memory: false });
         self.pressure.finish();
     }
 }
 
 #[async_trait]
 impl RunningScript for FakeScript {
-    async fn next(&mut self) -> RunEvent {
+    async fn next(&mut self) -> ScriptEvent {
         tokio::task::yield_now().await;
         loop {
             if self.end.is_none() {

@@ -1,6 +1,6 @@
 //! How the fake behaves where engine tests lean on it.
 
-use script_engine_core::contract::{OutputStream, RunEvent, ScriptExecutor, Spawned, Stop};
+use script_engine_core::contract::{OutputStream, ScriptEvent, ScriptExecutor, Spawned, Stop};
 use script_engine_core::{Exit, JobFile, Limits, RelPath, RuntimeSpec, Stopwatch};
 use tokio::time::Instant;
 
@@ -29,21 +29,21 @@ async fn spawn(fake: &FakeExecutor, source: &str) -> Spawned {
 }
 
 /// Reads to the end: stdout, the number of beats, and how it ended.
-async fn read(spawned: &mut Spawned) -> (Vec<u8>, u32, RunEvent) {
+async fn read(spawned: &mut Spawned) -> (Vec<u8>, u32, ScriptEvent) {
     let (mut stdout, mut beats) = (Vec::new(), 0);
     loop {
         match spawned.script.next().await {
-            RunEvent::Output { stream: OutputStream::Stdout, bytes, .. } => stdout.extend_from_slice(&bytes),
-            RunEvent::Output { .. } => {}
-            RunEvent::Beat(_) => beats += 1,
+            ScriptEvent::Output { stream: OutputStream::Stdout, bytes, .. } => stdout.extend_from_slice(&bytes),
+            ScriptEvent::Output { .. } => {}
+            ScriptEvent::Beat(_) => beats += 1,
             end => return (stdout, beats, end),
         }
     }
 }
 
 #[track_caller]
-fn assert_exit(end: &RunEvent, exit: Exit) {
-    assert!(matches!(end, RunEvent::Exited(report) if report.exit == exit), "{end:?}");
+fn assert_exit(end: &ScriptEvent, exit: Exit) {
+    assert!(matches!(end, ScriptEvent::Exited(report) if report.exit == exit), "{end:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -75,14 +75,14 @@ async fn asks_end_it_unless_it_ignores_them_and_kills_always_do() {
     for (source, says, exit) in [("deaf", "on", Exit::Signal(9)), ("trap", "onbye", Exit::Code(4))] {
         let mut script = spawn(&fake, source).await;
         for _ in 0.."on".len() {
-            assert!(matches!(script.script.next().await, RunEvent::Output { .. }));
+            assert!(matches!(script.script.next().await, ScriptEvent::Output { .. }));
             if says == "on" {
                 break;
             }
         }
         script.control.stop(Stop::Ask).await.unwrap();
         if source == "deaf" {
-            while !matches!(script.script.next().await, RunEvent::Beat(_)) {}
+            while !matches!(script.script.next().await, ScriptEvent::Beat(_)) {}
             script.control.stop(Stop::Kill).await.unwrap();
         }
         let (_, _, end) = read(&mut script).await;
@@ -116,6 +116,6 @@ async fn what_is_not_finished_is_left_for_reap() {
     drop(spawn(&fake, "y").await);
     assert_eq!(fake.host().leftovers(fake.owner()).len(), 2);
     assert_eq!(fake.reap(fake.owner()).await.unwrap().removed.len(), 2);
-    assert!(matches!(script.script.next().await, RunEvent::Lost { .. }));
+    assert!(matches!(script.script.next().await, ScriptEvent::Lost { .. }));
     assert_eq!(fake.reap(fake.owner()).await.unwrap().removed.len(), 0);
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use script_engine_core::contract::{
-    ExecutorInfo, OutputStream, OwnerStatus, ReapReport, RunEvent, RunningScript, ScriptControl, ScriptExecutor,
+    ExecutorInfo, OutputStream, OwnerStatus, ReapReport, RunningScript, ScriptControl, ScriptEvent, ScriptExecutor,
     Spawned, Stop,
 };
 use script_engine_core::{Capability, Error, Exit, Job, OwnerId, Restriction, Result, RuntimeSpec, Stopwatch};
@@ -197,16 +197,16 @@ struct BrokenScript {
     inner: Box<dyn RunningScript>,
     fault: Fault,
     litter: Litter,
-    held: Option<RunEvent>,
+    held: Option<ScriptEvent>,
     told: bool,
 }
 
 impl BrokenScript {
     /// Hands each piece out when the next one is there, so that the last one never is.
-    async fn late(&mut self) -> RunEvent {
+    async fn late(&mut self) -> ScriptEvent {
         loop {
             let event = self.inner.next().await;
-            if !matches!(event, RunEvent::Output { .. }) {
+            if !matches!(event, ScriptEvent::Output { .. }) {
                 return event;
             }
             if let Some(held) = self.held.replace(event) {
@@ -218,23 +218,23 @@ impl BrokenScript {
 
 #[async_trait]
 impl RunningScript for BrokenScript {
-    async fn next(&mut self) -> RunEvent {
+    async fn next(&mut self) -> ScriptEvent {
         if self.fault == F::LosesTheLastPiece {
             return self.late().await;
         }
         match (self.fault, self.inner.next().await) {
-            (F::SwallowsTheExitCode, RunEvent::Exited(mut report)) => {
+            (F::SwallowsTheExitCode, ScriptEvent::Exited(mut report)) => {
                 report.exit = Exit::Code(0);
-                RunEvent::Exited(report)
+                ScriptEvent::Exited(report)
             }
-            (F::AnswersOnce, RunEvent::Exited(report)) if !std::mem::replace(&mut self.told, true) => {
-                RunEvent::Exited(report)
+            (F::AnswersOnce, ScriptEvent::Exited(report)) if !std::mem::replace(&mut self.told, true) => {
+                ScriptEvent::Exited(report)
             }
-            (F::AnswersOnce, RunEvent::Exited(_)) => RunEvent::lost(&Error::internal("it was told already")),
-            (F::MixesTheStreams, RunEvent::Output { time, bytes, .. }) => {
-                RunEvent::Output { stream: OutputStream::Stdout, time, bytes }
+            (F::AnswersOnce, ScriptEvent::Exited(_)) => ScriptEvent::lost(&Error::internal("it was told already")),
+            (F::MixesTheStreams, ScriptEvent::Output { time, bytes, .. }) => {
+                ScriptEvent::Output { stream: OutputStream::Stdout, time, bytes }
             }
-            (F::LeavesAProcess, event @ RunEvent::Exited(_)) => {
+            (F::LeavesAProcess, event @ ScriptEvent::Exited(_)) => {
                 self.litter.leave();
                 event
             }
@@ -298,7 +298,7 @@ impl ScriptControl for BrokenControl {
 /// Fetches everything at once, whether anybody wants it or not.
 #[derive(Debug)]
 struct Hoard {
-    events: mpsc::UnboundedReceiver<RunEvent>,
+    events: mpsc::UnboundedReceiver<ScriptEvent>,
     script: oneshot::Receiver<Box<dyn RunningScript>>,
 }
 
@@ -309,7 +309,7 @@ impl Hoard {
         drop(tokio::spawn(async move {
             loop {
                 let event = script.next().await;
-                let end = matches!(event, RunEvent::Exited(_) | RunEvent::Lost { .. });
+                let end = matches!(event, ScriptEvent::Exited(_) | ScriptEvent::Lost { .. });
                 if sender.send(event).is_err() || end {
                     break;
                 }
@@ -322,9 +322,9 @@ impl Hoard {
 
 #[async_trait]
 impl RunningScript for Hoard {
-    async fn next(&mut self) -> RunEvent {
+    async fn next(&mut self) -> ScriptEvent {
         let event = self.events.recv().await;
-        event.unwrap_or_else(|| RunEvent::lost(&Error::internal("it was told already")))
+        event.unwrap_or_else(|| ScriptEvent::lost(&Error::internal("it was told already")))
     }
 
     async fn collect(&mut self, _path: &str, _max_bytes: u64) -> Result<Option<Bytes>> {

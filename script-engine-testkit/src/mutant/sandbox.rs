@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use script_engine_core::contract::{Posture, RunEvent, Sandbox, ScriptControl, Stop};
+use script_engine_core::contract::{Posture, Sandbox, ScriptControl, ScriptEvent, Stop};
 use script_engine_core::{EnforcementReport, Job, JobFile, Limits, OwnerId, Result, RuntimeSpec};
 
 use super::Mutant;
@@ -105,7 +105,7 @@ impl Sandbox for BrokenSandbox {
         if self.fault == F::StartsNothing { started.or_else(|_| Ok(Arc::new(Nothing))) } else { started }
     }
 
-    async fn next(&mut self) -> RunEvent {
+    async fn next(&mut self) -> ScriptEvent {
         self.inner.next().await
     }
 
