@@ -111,6 +111,19 @@ mod anyone {
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_root_of_another_libc_serves() {
+        let root = harness::musl_root();
+        let harness = Harness::with("musl", |config| {
+            config.roots.insert("bash".into(), Root::Folder(root.clone()));
+        })
+        .await;
+        let run = harness.sh("is not looked at by this shell").await;
+        assert_eq!((run.code, run.stdout.as_str()), (Some(5), "musl\n"), "{run:?}");
+        std::fs::remove_dir_all(root).expect("removed");
+        harness.assert_nothing_left().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn nothing_fails_when_this_machine_is_examined() {
         let harness = Harness::new("doctor").await;
         let findings = harness.examine().await;

@@ -23,6 +23,8 @@ pub(crate) const TESTS: &[Need] = &[
     need("python3", "python3-minimal"),
     need("node", "nodejs"),
     need("cc", "gcc"),
+    need("musl-gcc", "musl-tools"),
+    need("perl", "perl-base"),
     need("unshare", "util-linux"),
     need("setpriv", "util-linux"),
     need("ps", "procps"),

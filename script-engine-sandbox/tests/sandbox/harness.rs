@@ -258,6 +258,22 @@ pub(crate) fn root_folder_with_a_shell(name: &str) -> PathBuf {
     root
 }
 
+/// Makes a root folder that holds nothing but musl and a program linked to it in the shell's place.
+pub(crate) fn musl_root() -> PathBuf {
+    let root = std::env::temp_dir().join(format!("script-engine-test-root-musl-{}", std::process::id()));
+    for folder in ["bin", "lib"] {
+        std::fs::create_dir_all(root.join(folder)).expect("made");
+    }
+    let source = root.join("sh.c");
+    std::fs::write(&source, "#include <stdio.h>\nint main(void) { puts(\"musl\"); return 5; }\n").expect("written");
+    let status = Command::new("musl-gcc").arg("-o").arg(root.join("bin/sh")).arg(&source).status();
+    assert!(status.expect("musl-gcc is there").success());
+    std::fs::remove_file(source).expect("removed");
+    let loader = format!("lib/ld-musl-{}.so.1", std::env::consts::ARCH);
+    std::fs::copy(Path::new("/").join(&loader), root.join(&loader)).expect("copied");
+    root
+}
+
 /// Runs the cases that begin with `filter` in a copy of this program, as a user that owns nothing.
 pub(crate) fn repeat_as_ordinary_user(filter: &str) {
     let folder = std::env::temp_dir().join(format!("script-engine-test-user-{}", std::process::id()));
