@@ -48,6 +48,19 @@ impl Config {
     }
 }
 
+impl Config {
+    /// Says which of these settings can't be had together, if any can't.
+    pub(crate) fn contradiction(&self) -> Option<String> {
+        let folder = |root: &Root| matches!(root, Root::Folder(_));
+        let any = folder(&self.root) || self.roots.values().any(folder);
+        (self.isolation == Isolation::Process && any).then(|| {
+            "a root folder needs `Isolation::Namespaces`: without namespaces scripts see the host's programs; leave \
+             `root` and `roots` as they are"
+                .to_owned()
+        })
+    }
+}
+
 /// What separates scripts from the host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Isolation {
@@ -105,4 +118,20 @@ pub enum Agent {
     /// The one at this path: where the kernel or an AppArmor profile lets only files at known paths be
     /// started.
     Path(PathBuf),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_root_folder_without_namespaces_is_a_contradiction() {
+        let mut config = Config::new("/srv/state");
+        config.roots.insert("bash".into(), Root::Folder("/srv/root".into()));
+        assert_eq!(config.contradiction(), None);
+        config.isolation = Isolation::Process;
+        assert!(config.contradiction().is_some());
+        config.roots.clear();
+        assert_eq!(config.contradiction(), None);
+    }
 }

@@ -51,8 +51,11 @@ impl fmt::Debug for Manager {
 impl Manager {
     /// Opens the backend for `owner`, which no other engine may use. Looks at the machine and records
     /// the owner in the state folder; makes no sandbox yet. Fails with `Unavailable` if the state
-    /// folder can't be written. Must be called within a tokio runtime, on a thread that may block.
+    /// folder can't be written, with `Unsupported` if two settings contradict each other. Must be called within a tokio runtime, on a thread that may block.
     pub fn open(config: Config, owner: OwnerId) -> Result<Self> {
+        if let Some(contradiction) = config.contradiction() {
+            return Err(SandboxError::Unsupported(contradiction).into());
+        }
         let host = Host::examine(&config);
         let owners = Owners::open(&config.state_dir)?;
         let owner = Arc::new(owners.enter(owner, &host.place)?);
