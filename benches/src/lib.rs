@@ -5,8 +5,10 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use script_engine::memory::MemoryOutput;
 use script_engine::{Engine, EntryPoint, ExecutionRecord, ExecutionRequest, Identity, ScriptDraft, ScriptName};
 
 /// One way of doing the thing: a name and a function that does it once.
@@ -58,10 +60,12 @@ pub async fn compare(title: &str, rounds: usize, mut ways: Vec<Way<'_>>) {
     }
 }
 
-/// An engine on the Linux sandbox with its state in a folder for temporary files.
+/// An engine on the Linux sandbox with its state in a folder for temporary files. It forgets the output
+/// of an execution when that is over, so that its memory is that of one execution.
 pub async fn engine() -> Engine {
     let state = std::env::temp_dir().join(format!("script-engine-bench-{}", std::process::id()));
-    script_engine::local(state).await.expect("a sandbox").build().await.expect("an engine")
+    let builder = script_engine::local(state).await.expect("a sandbox");
+    builder.with_output_store(Arc::new(MemoryOutput::new(0, 0))).build().await.expect("an engine")
 }
 
 /// Saves a script under its file name.
