@@ -7,6 +7,12 @@ use serde_json::{Map, Value};
 
 use crate::{Identity, LimitOverrides, Needs, Problem, ScriptName, SecretRef, Selector};
 
+/// The longest value of an environment variable: what surely fits one frame of the agent's protocol.
+const MAX_VARIABLE: usize = 32 << 10;
+/// The most bytes of environment variables in one request: with those of the parameters and the
+/// engine's own well below what the agent takes ([`wire::MAX_ENVIRONMENT`](crate::wire::MAX_ENVIRONMENT)).
+const MAX_ENVIRONMENT: usize = 256 << 10;
+
 /// How urgent an execution is among those of its tenant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Priority {
@@ -166,12 +172,20 @@ impl ExecutionRequest {
             }
         }
         for (name, value) in &self.env {
-            if value.contains('\0') {
-                problems.push(Problem {
-                    field: format!("env.{}", name.escape_debug()),
-                    message: "holds a NUL byte, which no environment can carry; leave it out".into(),
-                });
-            }
+            let message = if value.contains('\0') {
+                "holds a NUL byte, which no environment can carry; leave it out".to_owned()
+            } else if value.len() > MAX_VARIABLE {
+                format!("has {} bytes, at most {MAX_VARIABLE} fit; pass it as a parameter", value.len())
+            } else {
+                continue;
+            };
+            problems.push(Problem { field: format!("env.{}", name.escape_debug()), message });
+        }
+        let total: usize = self.env.iter().map(|(name, value)| name.len() + value.len()).sum();
+        if total > MAX_ENVIRONMENT {
+            let message =
+                format!("has {total} bytes in all, at most {MAX_ENVIRONMENT} fit; pass less or use parameters");
+            problems.push(Problem { field: "env".into(), message });
         }
         for (field, key) in [("concurrency_key", &self.concurrency_key), ("idempotency_key", &self.idempotency_key)] {
             if key.as_ref().is_some_and(|it| it.is_empty() || it.len() > 256) {
@@ -214,8 +228,9 @@ mod tests {
         .with_env("LD_PRELOAD", "x")
         .with_env("A=B", "x")
         .with_env("OK", "a\0b")
-        .with_env("GOOD_1", "x");
+        .with_env("GOOD_1", "x")
+        .with_env("LONG", "x".repeat(MAX_VARIABLE + 1));
         let fields: Vec<String> = request.problems().into_iter().map(|it| it.field).collect();
-        assert_eq!(fields, ["env.LD_PRELOAD", "env.A=B", "env.OK", "concurrency_key", "queue_timeout"]);
+        assert_eq!(fields, ["env.LD_PRELOAD", "env.A=B", "env.OK", "env.LONG", "concurrency_key", "queue_timeout"]);
     }
 }

@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// Terminal executions, versions, and bytes of output and of compiled forms that the defaults keep.
-const KEPT_EXECUTIONS: usize = 10_000;
+const KEPT_EXECUTIONS: usize = 1000;
 const KEPT_VERSIONS: usize = 10_000;
 const KEPT_OUTPUT_BYTES: u64 = 256 << 20;
 const KEPT_COMPILED_BYTES: u64 = 256 << 20;
