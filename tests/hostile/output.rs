@@ -219,6 +219,8 @@ async fn hostile_results(bench: &Bench) {
         ("long", "open(path, 'w').write('\"' + 'x' * 5_000_000 + '\"')"),
         ("sparse", "open(path, 'w').truncate(40_000_000)"),
         ("a link", "os.symlink('/etc/passwd', path)"),
+        ("a link to its arguments", "os.symlink('/scripts/args.json', path)"),
+        ("a link to what would do", "open('/work/x', 'w').write('{\"a\": 1}'); os.symlink('/work/x', path)"),
         ("a link to itself", "os.symlink(path, path)"),
         ("a link to what never ends", "os.symlink('/dev/zero', path)"),
         ("a pipe", "os.mkfifo(path)"),
