@@ -27,6 +27,8 @@ mod files;
 mod flood;
 #[path = "hostile/isolation.rs"]
 mod isolation;
+#[path = "hostile/languages.rs"]
+mod languages;
 #[path = "hostile/leftovers.rs"]
 mod leftovers;
 #[path = "hostile/memory_and_disk.rs"]
@@ -37,8 +39,6 @@ mod network;
 mod output;
 #[path = "hostile/processes.rs"]
 mod processes;
-#[path = "hostile/scripting.rs"]
-mod scripting;
 #[path = "hostile/secrets.rs"]
 mod secrets;
 #[path = "hostile/syscalls.rs"]
@@ -68,6 +68,7 @@ fn cases() -> Vec<Hostile> {
         isolation::cases(),
         descriptors::cases(),
         secrets::cases(),
+        languages::cases(),
         enforcement::cases(),
         crash::cases(),
     ]

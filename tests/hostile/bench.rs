@@ -18,7 +18,7 @@ use script_engine_core::{
 };
 use script_engine_sandbox::{Config, Manager};
 
-use crate::{leftovers, scripting, user};
+use crate::{leftovers, user};
 
 /// As whom the engine runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,7 +71,7 @@ impl Bench {
             .with_owner(owner)
             .with_settings(settings)
             .with_secret_provider(Arc::clone(&secrets) as _);
-        for language in scripting::languages() {
+        for language in script_engine_languages::builtin() {
             builder = builder.with_language(language);
         }
         let engine = builder.build().await.expect("the engine is built");

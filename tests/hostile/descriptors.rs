@@ -78,6 +78,7 @@ async fn environment_is_what_was_given(bench: &Bench) {
     let expected = format!(
         "[('GIVEN', 'a b\\nc=d'), ('HOME', '/work'), ('LANG', 'C.UTF-8'), ('PARAM_P', 'x'), \
          ('PATH', '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'), \
+         ('PYTHONDONTWRITEBYTECODE', '1'), ('PYTHONUNBUFFERED', '1'), ('PYTHONUTF8', '1'), \
          ('SCRIPT_ARGS_FILE', '/scripts/args.json'), ('SCRIPT_EXECUTION_ID', '{id}'), \
          ('SCRIPT_RESULT', '/tmp/.script-result'), ('TMPDIR', '/tmp')]\n"
     );
