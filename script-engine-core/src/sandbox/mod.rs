@@ -17,7 +17,7 @@ use tokio::sync::Semaphore;
 
 use crate::contract::{Booted, Machine, Posture, Sandbox, SandboxPaths, ScriptControl, ScriptEvent, Stop, Verdict};
 use crate::wire::{self, Place, Stream, ToAgent};
-use crate::{EnforcementReport, Error, ErrorKind, Job, JobFile, Result, Retry};
+use crate::{EnforcementReport, Error, ErrorKind, Job, JobFile, Limits, Result, Retry};
 
 use inbox::{Inbox, Reply};
 use pump::{Outbox, Pump};
@@ -180,11 +180,23 @@ impl AgentSandbox {
             processes: if self.supervise_pids { 0 } else { limits.pids },
             // More than fits into the larger folder: who fills it hears that it is full, and is not ended by a signal.
             file_bytes: limits.work_bytes.max(limits.tmp_bytes).saturating_add(FILE_MARGIN),
-            supervised_memory: if self.supervise_memory { limits.memory_bytes } else { 0 },
+            supervised_memory: self.supervised_memory(limits),
             supervised_processes: if self.supervise_pids { limits.pids } else { 0 },
             leak_ms: u32::try_from(self.settings.leak_timeout.as_millis()).unwrap_or(u32::MAX),
             window: WINDOW,
         }
+    }
+
+    /// Bytes of memory above which the agent ends a script; 0 if that is the kernel's to do. As the kernel would,
+    /// the agent counts scratch space that lives in memory, so the sizes of it come on top.
+    fn supervised_memory(&self, limits: &Limits) -> u64 {
+        if !self.supervise_memory {
+            return 0;
+        }
+        // Where they are elsewhere they are the host's folders, which are not in memory.
+        let in_memory = self.paths == SandboxPaths::default();
+        let scratch = limits.work_bytes.saturating_add(limits.tmp_bytes.saturating_mul(2));
+        limits.memory_bytes.saturating_add(if in_memory { scratch } else { 0 })
     }
 
     /// Moves a path that begins with one of the usual folders to where this sandbox has them, which
