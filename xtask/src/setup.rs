@@ -20,7 +20,7 @@ const fn need(program: &'static str, package: &'static str) -> Need {
 /// What the workspace's tests need.
 pub(crate) const TESTS: &[Need] = &[
     need("bash", "bash"),
-    need("python3", "python3-minimal"),
+    need("python3", "python3"),
     need("node", "nodejs"),
     need("cc", "gcc"),
     need("musl-gcc", "musl-tools"),
