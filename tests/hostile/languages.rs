@@ -29,8 +29,7 @@ async fn sources_that_choke_checkers(bench: &Bench) {
         ("python", "x = 'a' * 10**9 * 10**9; y = 1 << (1 << 40)".to_owned()),
         (
             "python",
-            "if 1:\n".repeat(1).to_owned()
-                + &(0..500).map(|it| format!("{}if 1:\n", " ".repeat(it + 1))).collect::<String>(),
+            "if 1:\n".to_owned() + &(0..500).map(|it| format!("{}if 1:\n", " ".repeat(it + 1))).collect::<String>(),
         ),
         ("python", format!("f'{}'", deep("{f\"", "\"}", 200))),
         ("bash", deep("$(", ")", 20_000)),
