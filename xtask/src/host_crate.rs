@@ -41,6 +41,10 @@ pub(crate) fn build() -> Outcome {
     run(Command::new(host.0.join("target/debug/host")).current_dir(&host.0))?;
     println!("a host outside the workspace: {crates} crates, built in {:.1} s", took.as_secs_f64());
     // The time is told and not judged: it depends on what else the machine does.
+    within_promise(crates)
+}
+
+fn within_promise(crates: usize) -> Outcome {
     if crates > CRATES_AT_MOST {
         return Err(format!("{crates} crates in a host's tree, {CRATES_AT_MOST} are the most").into());
     }
@@ -163,8 +167,7 @@ mod tests {
 
     #[test]
     fn refuses_growth() {
-        assert!(verdict(CRATES_AT_MOST, TIME_AT_MOST).is_ok());
-        assert!(verdict(CRATES_AT_MOST + 1, TIME_AT_MOST).is_err());
-        assert!(verdict(CRATES_AT_MOST, TIME_AT_MOST * 2).is_err());
+        assert!(within_promise(CRATES_AT_MOST).is_ok());
+        assert!(within_promise(CRATES_AT_MOST + 1).is_err());
     }
 }
