@@ -7,10 +7,10 @@ use std::sync::atomic::Ordering;
 
 use super::admit::Ticket;
 use super::components::Components;
-use super::flow::{Course, Ended};
+use super::course::{Course, Ended, fault};
 use super::live::Live;
+use super::route;
 use super::schedule::Waiting;
-use super::{prepare, route};
 use crate::contract::Action;
 use crate::parameters::{self, Bound, ParameterSchema};
 use crate::{
@@ -141,7 +141,7 @@ impl Components {
             turn = tokio::time::timeout(patience, ticket.turn()) => match turn {
                 Ok(permit) => permit,
                 Err(_) => {
-                    let fault = prepare::fault(
+                    let fault = fault(
                         ErrorKind::Overloaded,
                         format!("its turn did not come within the queue timeout of {patience:?}; submit it again later"),
                         RetryAdvice::Safe,
@@ -153,7 +153,7 @@ impl Components {
         match self.advance(&mut course.record, Transition::Provision).await {
             Ok(()) => Ok(Admitted { course, permit }),
             Err(error) => {
-                let fault = prepare::fault(error.kind(), error.to_string(), RetryAdvice::Safe);
+                let fault = fault(error.kind(), error.to_string(), RetryAdvice::Safe);
                 Err(Box::new(Ended::early(course, Some(permit), fault)))
             }
         }

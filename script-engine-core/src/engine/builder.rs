@@ -8,8 +8,8 @@ use tokio::sync::Semaphore;
 use super::Engine;
 use super::admit::Admission;
 use super::components::Components;
+use super::course::fault;
 use super::live::LiveTable;
-use super::prepare::fault;
 use crate::contract::{
     AccessPolicy, Clock, CompiledCache, EventSink, ExecutionFilter, ExecutionStore, IdSource, Language, OutputStore,
     ScriptExecutor, ScriptRegistry, ScriptStore, SecretProvider,

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Each stage takes the value of the one before by value and owns what it built. A stage that can't
-//! go on gives an [`Ended`], which only `settle` takes: there is one way to the end, and whoever
+//! go on gives an [`Ended`](super::course::Ended), which only `settle` takes: there is one way to the end, and whoever
 //! forgets to release something finds that it does not compile.
 
 use std::sync::Arc;
@@ -17,45 +17,7 @@ use std::sync::Arc;
 use tracing::{Instrument, info_span};
 
 use super::accept::Accepted;
-use super::admit::Permit;
 use super::components::Components;
-use super::live::Live;
-use super::output::CollectedOutput;
-use crate::contract::ScriptExecutor;
-use crate::parameters::Delivery;
-use crate::{ExecutionRecord, ExecutionRequest, Exit, Outcome, ScriptVersion, Stopwatch, Usage};
-
-/// What every stage carries along.
-#[derive(Debug)]
-pub(super) struct Course {
-    pub(super) record: ExecutionRecord,
-    pub(super) version: Arc<ScriptVersion>,
-    pub(super) request: ExecutionRequest,
-    pub(super) delivery: Delivery,
-    pub(super) parameter_secrets: Vec<Vec<u8>>,
-    pub(super) executor: Arc<dyn ScriptExecutor>,
-    pub(super) live: Arc<Live>,
-    pub(super) stopwatch: Stopwatch,
-}
-
-/// An execution that is over but for its record.
-#[derive(Debug)]
-pub(super) struct Ended {
-    pub(super) course: Course,
-    pub(super) permit: Option<Permit>,
-    pub(super) output: Option<CollectedOutput>,
-    pub(super) outcome: Outcome,
-    pub(super) exit: Option<Exit>,
-    pub(super) usage: Usage,
-    pub(super) notes: Vec<String>,
-}
-
-impl Ended {
-    /// An end before the script ran.
-    pub(super) fn early(course: Course, permit: Option<Permit>, outcome: Outcome) -> Self {
-        Self { course, permit, output: None, outcome, exit: None, usage: Usage::default(), notes: Vec::new() }
-    }
-}
 
 /// Takes an accepted execution to its end.
 pub(super) async fn drive(components: Arc<Components>, accepted: Accepted) {

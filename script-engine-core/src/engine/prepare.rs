@@ -7,13 +7,13 @@ use bytes::Bytes;
 use super::accept::Admitted;
 use super::admit::Permit;
 use super::components::Components;
-use super::flow::{Course, Ended};
+use super::course::{Course, Ended, fault};
 use super::output::OutputCollector;
 use crate::contract::{LanguageInfo, Prepared as Compiled};
 use crate::output::SecretMasker;
 use crate::{
-    Error, ErrorKind, Fault, Job, JobFile, Limits, Outcome, RelPath, Result, RetryAdvice, RuntimeSpec, Secret,
-    SecretScope, Stage, Stdin,
+    Error, ErrorKind, Job, JobFile, Limits, Outcome, RelPath, Result, RetryAdvice, RuntimeSpec, Secret, SecretScope,
+    Stage, Stdin,
 };
 
 /// Where a script puts its result.
@@ -26,11 +26,6 @@ pub(super) struct Prepared {
     pub(super) permit: Permit,
     pub(super) job: Job,
     pub(super) output: OutputCollector,
-}
-
-/// An engine fault as an outcome.
-pub(super) fn fault(kind: ErrorKind, message: String, retry: RetryAdvice) -> Outcome {
-    Outcome::EngineFault(Fault { kind, message, retry })
 }
 
 impl Components {

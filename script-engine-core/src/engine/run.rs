@@ -6,10 +6,10 @@ use bytes::Bytes;
 use tracing::{Instrument, info_span};
 
 use super::components::Components;
-use super::flow::{Course, Ended};
+use super::course::{Course, Ended, fault};
 use super::live::Live;
 use super::output::OutputCollector;
-use super::prepare::{Prepared, RESULT_PATH, fault};
+use super::prepare::{Prepared, RESULT_PATH};
 use super::supervise::{End, Listener, supervise};
 use super::watch::{Bounds, StopCause};
 use crate::contract::{Clock, OutputStream, ScriptExecutor, Spawned};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::components::Components;
-use super::flow::Ended;
+use super::course::Ended;
 use crate::{Ending, ErrorKind, ExecutionRecord, Exit, Outcome, Result, Retry, Timestamp, Transition};
 
 /// Tries of one write to a store that can't be reached, and the first pause between them.
