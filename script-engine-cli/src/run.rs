@@ -30,18 +30,26 @@ pub(crate) async fn run(arguments: Box<RunArguments>) -> ExitCode {
         Err(problems) => return exit::fail(&problems.join("\nscript-engine: ")),
     };
     let spinner = terminal::spinner("preparing a sandbox");
-    let started = start(&arguments, inputs).await;
+    let engine = match engine::build(arguments.backend, arguments.state.clone()).await {
+        Ok(engine) => engine,
+        Err(error) => {
+            spinner.finish_and_clear();
+            return exit::fail(&explained(&error));
+        }
+    };
+    let submitted = submit(&engine, inputs).await;
     spinner.finish_and_clear();
-    let (engine, id) = match started {
-        Ok(started) => started,
-        Err(error) => return exit::fail(&explained(&error)),
+    let followed = match submitted {
+        Ok(id) => follow(&engine, id, &arguments).await,
+        Err(error) => Err(error),
     };
-    let (record, read) = match follow(&engine, id, &arguments).await {
-        Ok(followed) => followed,
-        Err(error) => return exit::fail(&explained(&error)),
-    };
+    // Whatever came of it, nothing of the engine's own is left on the machine.
     engine.shutdown(Shutdown::Drain).await;
-    if read { finish(&record, arguments.json) } else { exit::NOT_READ.into() }
+    match followed {
+        Ok((record, true)) => finish(&record, arguments.json),
+        Ok((_, false)) => exit::NOT_READ.into(),
+        Err(error) => exit::fail(&explained(&error)),
+    }
 }
 
 /// What the command line names, read.
@@ -139,12 +147,10 @@ fn parameters(arguments: &RunArguments) -> Result<Map<String, Value>, String> {
     Ok(parameters)
 }
 
-async fn start(arguments: &RunArguments, inputs: Inputs) -> script_engine::Result<(Engine, ExecutionId)> {
-    let engine = engine::build(arguments.backend, arguments.state.clone()).await?;
+async fn submit(engine: &Engine, inputs: Inputs) -> script_engine::Result<ExecutionId> {
     let identity = inputs.request.identity.clone();
     engine.save(&identity, inputs.draft).await?;
-    let id = engine.submit(inputs.request).await?;
-    Ok((engine, id))
+    engine.submit(inputs.request).await
 }
 
 /// Passes input and output through until the end. Gives the record, and whether its output was read.

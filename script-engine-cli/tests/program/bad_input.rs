@@ -12,6 +12,7 @@ fn refused(stage: &Stage, args: &[&str], expect: &[&str]) {
     for part in expect {
         assert!(ended.stderr.contains(part), "{args:?} said, without {part:?}:\n{}", ended.stderr);
     }
+    assert_eq!(stage.left(), 0, "{args:?} left something behind");
     // A hostile name may not write to the terminal.
     assert!(!ended.stderr.contains('\u{1b}'), "{:?}", ended.stderr);
 }

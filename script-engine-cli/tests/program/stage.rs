@@ -57,6 +57,11 @@ impl Stage {
         self.command(args).output().unwrap().into()
     }
 
+    /// What engines that ended left in the state folder for others to clear up.
+    pub(crate) fn left(&self) -> usize {
+        std::fs::read_dir(self.folder.join("state/sandbox/owners")).map_or(0, Iterator::count)
+    }
+
     /// Runs a script with `--json` and reads the one object.
     pub(crate) fn record(&self, args: &[&str]) -> (Value, Ended) {
         let args: Vec<&str> = ["run"].iter().chain(args).chain(&["--json"]).copied().collect();
