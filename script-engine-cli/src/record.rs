@@ -48,6 +48,7 @@ pub(crate) fn json(record: &ExecutionRecord) -> Value {
     put("timings", waterfall(&timings));
     put("truncated", (output.stdout.truncated || output.stderr.truncated).into());
     put("output", json!({"stdout": counts(&output.stdout), "stderr": counts(&output.stderr)}));
+    put("toolchain", record.started.as_ref().map(|it| it.toolchain.as_str()).filter(|it| !it.is_empty()).into());
     put("executor", begun.executor.as_str().into());
     put("enforcement", enforcement(record));
     put("notes", ending.map(|it| it.notes.clone()).unwrap_or_default().into());

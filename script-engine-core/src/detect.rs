@@ -128,7 +128,8 @@ pub fn check_source(source: &[u8]) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ErrorKind, Limits};
+    use crate::contract::Requirement;
+    use crate::{ErrorKind, LimitOverrides, Limits};
 
     fn language(id: &str, title: &str, extensions: &[&str], interpreters: &[&str]) -> LanguageInfo {
         let all = |it: &[&str]| it.iter().map(ToString::to_string).collect();
@@ -139,6 +140,8 @@ mod tests {
             interpreters: all(interpreters),
             entry_point: EntryPoint::parse("main").unwrap(),
             limits: Limits::default(),
+            step_limits: LimitOverrides::default(),
+            requirement: Requirement { least: "1".into(), mend: String::new() },
             image: String::new(),
             env: Vec::new(),
         }

@@ -112,6 +112,8 @@ pub struct Started {
     pub enforcement: EnforcementReport,
     /// The digest of the runtime it runs in.
     pub runtime: Option<Digest>,
+    /// Name and version of what it was compiled or is interpreted by: `go 1.26.8`. Empty if that is not known.
+    pub toolchain: String,
 }
 
 /// What is known once it is over.
@@ -291,6 +293,7 @@ mod tests {
             at: Timestamp::from_micros(0),
             enforcement: EnforcementReport::default(),
             runtime: None,
+            toolchain: String::new(),
         });
         let all = [S::Queued, S::Provisioning, S::Running, S::Completed, S::Failed, S::Timeout, S::Cancelled];
         for from in all {

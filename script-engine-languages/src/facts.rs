@@ -1,7 +1,7 @@
 //! Writes down what a language is. The literals in this crate are checked by its tests.
 
-use script_engine_core::contract::LanguageInfo;
-use script_engine_core::{EntryPoint, LanguageId, Limits, Result};
+use script_engine_core::contract::{LanguageInfo, Requirement};
+use script_engine_core::{EntryPoint, LanguageId, LimitOverrides, Limits, Result};
 
 /// What differs between the languages of this crate.
 pub(crate) struct Facts<'a> {
@@ -12,6 +12,9 @@ pub(crate) struct Facts<'a> {
     pub(crate) entry_point: &'a str,
     pub(crate) milli_cpus: u32,
     pub(crate) memory_mib: u64,
+    pub(crate) step_limits: LimitOverrides,
+    pub(crate) least: &'a str,
+    pub(crate) mend: &'a str,
     pub(crate) image: &'a str,
     pub(crate) env: &'a [(&'a str, &'a str)],
 }
@@ -26,6 +29,8 @@ impl Facts<'_> {
             interpreters: all(self.interpreters),
             entry_point: EntryPoint::parse(self.entry_point)?,
             limits: Limits { milli_cpus: self.milli_cpus, memory_bytes: self.memory_mib << 20, ..Limits::default() },
+            step_limits: self.step_limits.clone(),
+            requirement: Requirement { least: self.least.to_owned(), mend: self.mend.to_owned() },
             image: self.image.to_owned(),
             env: self.env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
         })

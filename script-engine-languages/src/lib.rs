@@ -23,6 +23,7 @@ mod python;
 mod source_text;
 #[cfg(feature = "typescript")]
 mod typescript;
+mod version;
 
 pub use bash::Bash;
 pub use python::Python;

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use script_engine_core::contract::{Check, Language, LanguageInfo, Prepared, Source, Work};
+use script_engine_core::contract::{Check, Language, LanguageInfo, Prepared, Requirement, Source, Toolchain, Work};
 use script_engine_core::memory::MemorySecrets;
 use script_engine_core::{
-    Engine, EngineBuilder, EntryPoint, ExecutionRecord, ExecutionRequest, Identity, JobFile, LanguageId, Limits,
-    RelPath, Result, ScriptDraft, ScriptName, Settings,
+    Engine, EngineBuilder, EntryPoint, ExecutionRecord, ExecutionRequest, Identity, JobFile, LanguageId,
+    LimitOverrides, Limits, RelPath, Result, ScriptDraft, ScriptName, Settings,
 };
 use script_engine_testkit::fake::{Action, FakeExecutor};
 
@@ -29,6 +29,14 @@ impl Language for Acts {
         Ok(Work::Done(Prepared { files: vec![file], argv: vec!["act".into()], env: Vec::new() }))
     }
 
+    fn fit(&self, prepared: Prepared, _limits: &Limits) -> Prepared {
+        prepared
+    }
+
+    fn toolchain(&self, _source: Option<&Source>) -> Result<Work<Toolchain>> {
+        Ok(Work::Done(Toolchain { name: "acts".into(), version: "1".into(), place: String::new() }))
+    }
+
     fn fingerprint(&self) -> String {
         "1".into()
     }
@@ -42,6 +50,8 @@ fn acts() -> Arc<dyn Language> {
         interpreters: Vec::new(),
         entry_point: EntryPoint::parse("main.act").unwrap(),
         limits: Limits::default(),
+        step_limits: LimitOverrides::default(),
+        requirement: Requirement { least: "1".into(), mend: String::new() },
         image: String::new(),
         env: Vec::new(),
     }))

@@ -15,6 +15,7 @@ fn steady(record: &Value) -> String {
             "created_at" | "start_time" | "completed_at" => format!("{} {}", &text[1..2], text.ends_with("Z\"")),
             "duration_seconds" | "cpu_seconds" | "cpu_percent" | "memory_mb" => format!("number {}", value.is_number()),
             "timings" => value.as_object().unwrap().keys().cloned().collect::<Vec<_>>().join(" "),
+            "toolchain" => text.split(' ').next().unwrap().to_owned() + " ...\"",
             "enforcement" => format!("object {}", value.is_object()),
             _ => text,
         };
@@ -58,6 +59,7 @@ memory_mb: number true
 timings: queue resolve provision acquire start run collect settle
 truncated: false
 output: {"stdout":{"bytes":29,"dropped":0,"truncated":false},"stderr":{"bytes":4,"dropped":0,"truncated":false}}
+toolchain: "python ..."
 executor: "linux"
 enforcement: object true
 notes: []

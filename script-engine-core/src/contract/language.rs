@@ -6,7 +6,8 @@ use std::fmt;
 
 use bytes::Bytes;
 
-use crate::{EntryPoint, JobFile, LanguageId, Limits, Problem, Result};
+use super::toolchain::{Requirement, Toolchain};
+use crate::{EntryPoint, JobFile, LanguageId, LimitOverrides, Limits, Problem, Result};
 
 /// What a language is, as data.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,9 +24,13 @@ pub struct LanguageInfo {
     pub entry_point: EntryPoint,
     /// The limits of a script that says none.
     pub limits: Limits,
+    /// What its steps may use where that is not what `limits` says: compilers need more room than most scripts.
+    pub step_limits: LimitOverrides,
+    /// The oldest version of its toolchain that is supported, and how to get it.
+    pub requirement: Requirement,
     /// The image that backends with images use.
     pub image: String,
-    /// Environment variables that its programs need.
+    /// Environment variables that its programs need. One that the engine sets too, `PATH` say, takes its place.
     pub env: Vec<(String, String)>,
 }
 
@@ -131,6 +136,14 @@ pub trait Language: fmt::Debug + Send + Sync + 'static {
     /// keeps them by content.
     fn prepare(&self, source: &Source) -> Result<Work<Prepared>>;
 
-    /// Names what decides the result of `check` and `prepare` besides the source: versions and flags.
+    /// Fits a start to the limits that it gets: heap sizes and the like.
+    fn fit(&self, prepared: Prepared, limits: &Limits) -> Prepared;
+
+    /// Finds the toolchain that `source` gets, or that a source without wishes gets. Equal steps are
+    /// carried out once for each runtime.
+    fn toolchain(&self, source: Option<&Source>) -> Result<Work<Toolchain>>;
+
+    /// Names what decides the result of `check` and `prepare` besides source and toolchain: versions and flags of the
+    /// language itself.
     fn fingerprint(&self) -> String;
 }

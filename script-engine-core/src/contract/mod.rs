@@ -22,6 +22,7 @@ mod runtime;
 mod sandbox;
 mod script_store;
 mod secret;
+mod toolchain;
 
 pub use access::{AccessPolicy, Action};
 pub use cache::{ArtifactStore, CompiledCache};
@@ -42,3 +43,4 @@ pub use runtime::{
 pub use sandbox::{Posture, Sandbox};
 pub use script_store::{NewVersion, ScriptStore, ScriptSummary};
 pub use secret::SecretProvider;
+pub use toolchain::{Requirement, Toolchain};

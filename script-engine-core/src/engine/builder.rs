@@ -10,6 +10,7 @@ use super::admit::Admission;
 use super::components::Components;
 use super::course::fault;
 use super::live::LiveTable;
+use super::toolchains::Toolchains;
 use crate::contract::{
     AccessPolicy, Clock, CompiledCache, EventSink, ExecutionFilter, ExecutionStore, IdSource, Language, OutputStore,
     ScriptExecutor, ScriptRegistry, ScriptStore, SecretProvider,
@@ -203,6 +204,7 @@ impl EngineBuilder {
             admission: Arc::new(Admission::new(&settings)),
             live: LiveTable::default(),
             steps: Semaphore::new(settings.max_concurrent),
+            toolchains: Toolchains::default(),
             closed: AtomicBool::new(false),
             settings,
         };

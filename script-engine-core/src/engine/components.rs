@@ -7,6 +7,7 @@ use tokio::sync::Semaphore;
 
 use super::admit::Admission;
 use super::live::LiveTable;
+use super::toolchains::Toolchains;
 use crate::contract::{
     AccessPolicy, Clock, CompiledCache, EventSink, ExecutionStore, IdSource, Language, OutputStore, ScriptExecutor,
     ScriptRegistry, ScriptStore, SecretProvider,
@@ -35,6 +36,7 @@ pub(super) struct Components {
     pub(super) live: LiveTable,
     /// Bounds the checks and compilations that run beside the queue.
     pub(super) steps: Semaphore,
+    pub(super) toolchains: Toolchains,
     pub(super) closed: AtomicBool,
 }
 

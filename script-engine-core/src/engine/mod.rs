@@ -18,6 +18,7 @@ mod settle;
 mod shutdown;
 mod step;
 mod supervise;
+mod toolchains;
 mod watch;
 
 use std::sync::Arc;
@@ -31,7 +32,7 @@ pub use shutdown::{Shutdown, ShutdownReport};
 use accept::Submission;
 use components::Components;
 
-use crate::contract::{OutputReader, ScriptExecutor};
+use crate::contract::{LanguageInfo, OutputReader, ScriptExecutor, Toolchain};
 use crate::memory::Subscription;
 use crate::output::OutputCursor;
 use crate::{
@@ -187,6 +188,17 @@ impl Engine {
             executor.preload(&runtime).await?;
         }
         Ok(())
+    }
+
+    /// Finds the toolchain of a language, as a script without wishes gets it. Fails with the reason why there is none.
+    pub async fn toolchain(&self, language: &LanguageId) -> Result<Toolchain> {
+        let language = self.components.language(language)?;
+        self.components.toolchain(self.components.step_executor()?, language, None).await
+    }
+
+    /// The languages that it was built with, as data.
+    pub fn languages(&self) -> impl Iterator<Item = &LanguageInfo> {
+        self.components.languages.iter().map(|it| it.info())
     }
 
     /// Accepts nothing more, waits for or cancels what is under way, and lets go of everything.

@@ -26,6 +26,7 @@ pub(super) struct Prepared {
     pub(super) permit: Permit,
     pub(super) job: Job,
     pub(super) output: OutputCollector,
+    pub(super) toolchain: String,
 }
 
 impl Components {
@@ -44,7 +45,7 @@ impl Components {
             },
         };
         match made {
-            Ok((job, output)) => Ok(Prepared { course, permit, job, output }),
+            Ok(Made { job, output, toolchain }) => Ok(Prepared { course, permit, job, output, toolchain }),
             Err(outcome) => Err(Box::new(Ended::early(course, Some(permit), outcome))),
         }
     }
@@ -57,20 +58,29 @@ impl Components {
         fault(ErrorKind::Unavailable, message, RetryAdvice::Safe)
     }
 
-    async fn make_job(&self, course: &Course) -> Result<(Job, OutputCollector)> {
+    async fn make_job(&self, course: &Course) -> Result<Made> {
         let language = Arc::clone(self.language(&course.version.manifest.language)?);
-        let compiled = self.compiled(&language, &course.version.manifest).await?;
+        let (compiled, toolchain) = self.compiled(&course.executor, &language, &course.version.manifest).await?;
         let scope = SecretScope { tenant: course.request.identity.tenant.clone() };
         let secrets = self.secrets.resolve(&course.request.secrets, &scope).await?;
         let values = secrets.iter().map(|it| it.expose().to_vec()).chain(course.parameter_secrets.iter().cloned());
         let masker = SecretMasker::new(values)?;
         let limits = &course.record.begun.limits;
+        let compiled = language.fit(compiled, limits);
         let sink = self.outputs.open(course.record.id(), limits.output_bytes).await?;
         course.live.printing.send_replace(true);
         let output =
             OutputCollector::new(sink, masker, &self.settings, limits.output_bytes, course.request.on_output_limit);
-        Ok((job(course, language.info(), compiled, &secrets, limits)?, output))
+        let job = job(course, language.info(), compiled, &secrets, limits)?;
+        Ok(Made { job, output, toolchain: toolchain.to_string() })
     }
+}
+
+/// What the stage makes.
+struct Made {
+    job: Job,
+    output: OutputCollector,
+    toolchain: String,
 }
 
 fn job(course: &Course, info: &LanguageInfo, compiled: Compiled, secrets: &[Secret], limits: &Limits) -> Result<Job> {
@@ -110,7 +120,7 @@ pub(super) fn runtime(info: &LanguageInfo) -> RuntimeSpec {
     RuntimeSpec { language: info.id.to_string(), image: info.image.clone() }
 }
 
-/// The environment that every program gets: nothing of the host's.
+/// The environment that every program gets: nothing of the host's. Of two values for one name the later one holds.
 pub(super) fn environment(info: &LanguageInfo, more: &[(String, String)]) -> Vec<(String, Vec<u8>)> {
     let base = [
         ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
@@ -120,5 +130,12 @@ pub(super) fn environment(info: &LanguageInfo, more: &[(String, String)]) -> Vec
     ];
     let own = base.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec()));
     let language = info.env.iter().chain(more).map(|(name, value)| (name.clone(), value.clone().into_bytes()));
-    own.chain(language).collect()
+    let mut all: Vec<(String, Vec<u8>)> = Vec::new();
+    for (name, value) in own.chain(language) {
+        match all.iter_mut().find(|it| it.0 == name) {
+            Some(there) => there.1 = value,
+            None => all.push((name, value)),
+        }
+    }
+    all
 }

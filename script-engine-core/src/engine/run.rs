@@ -32,7 +32,7 @@ impl Bounds {
 impl Components {
     /// Runs the job. Whatever happens, the sandbox is released before this returns.
     pub(super) async fn run(&self, prepared: Prepared) -> Box<Ended> {
-        let Prepared { mut course, permit, job, mut output } = prepared;
+        let Prepared { mut course, permit, job, mut output, toolchain } = prepared;
         let spawned = match self.spawn(&mut course, job).instrument(info_span!("spawn")).await {
             Ok(spawned) => spawned,
             Err(outcome) => {
@@ -45,7 +45,7 @@ impl Components {
         };
         let Spawned { mut script, control, enforcement, runtime } = spawned;
         course.stopwatch.enter(Stage::Run);
-        let started = Transition::Start(Started { at: self.now(), enforcement, runtime });
+        let started = Transition::Start(Started { at: self.now(), enforcement, runtime, toolchain });
         let recorded = self.advance(&mut course.record, started).await;
         course.live.control.send_replace(Some(Arc::clone(&control)));
         course.live.beat(self.now(), None);

@@ -12,14 +12,16 @@ use super::prepare::{environment, runtime};
 use super::supervise::{End, Listener, supervise};
 use super::watch::Bounds;
 use super::{compiled, route};
-use crate::contract::{Check, Language, OutputStream, Prepared, Source, Step, StepOutput, Work};
+use crate::contract::{
+    Check, Language, OutputStream, Prepared, ScriptExecutor, Source, Step, StepOutput, Toolchain, Work,
+};
 use crate::script::Manifest;
 use crate::{
     BrokenLimit, Digest, Error, ErrorKind, Exit, Job, LimitOverrides, Needs, Outcome, Result, Stdin, Stopwatch,
     Timestamp, Usage,
 };
 
-/// The most time that a check or a compilation may take.
+/// The most time that a step may take whose language says nothing of it.
 const STEP_TIMEOUT: Duration = Duration::from_secs(120);
 /// Bytes of each output stream of a step that are kept.
 const STEP_OUTPUT: usize = 1 << 20;
@@ -29,11 +31,26 @@ const STEP_FILE: u64 = 256 << 20;
 impl Components {
     /// Looks for syntax errors. A source that was found sound once is not looked at again.
     pub(super) async fn checked(&self, language: &Arc<dyn Language>, source: &Source) -> Result<Check> {
-        let key = key("check", language.as_ref(), source);
+        let executor = self.step_executor()?;
+        // The next thing that a version needs after its check is to know its toolchain. If there is none, the check says so too.
+        let wanted = Some(source.clone());
+        let (found, _) =
+            tokio::join!(self.found(executor, language, source), self.toolchain(executor, language, wanted));
+        found
+    }
+
+    async fn found(
+        &self,
+        executor: &Arc<dyn ScriptExecutor>,
+        language: &Arc<dyn Language>,
+        source: &Source,
+    ) -> Result<Check> {
+        let key = key("check", language.as_ref(), source, "");
         if self.cache.find(key).await?.is_some() {
             return Ok(Check::new());
         }
-        let found = self.done(language, source, |language, source| language.check(source)).await?;
+        let asked = source.clone();
+        let found = self.done(executor, language, move |language| language.check(&asked)).await?;
         if found.is_empty() {
             self.cache.put(key, Bytes::from_static(b"sound")).await?;
         }
@@ -41,47 +58,99 @@ impl Components {
     }
 
     /// Makes of a version what a sandbox can start, once for each content.
-    pub(super) async fn compiled(&self, language: &Arc<dyn Language>, manifest: &Manifest) -> Result<Prepared> {
+    pub(super) async fn compiled(
+        &self,
+        executor: &Arc<dyn ScriptExecutor>,
+        language: &Arc<dyn Language>,
+        manifest: &Manifest,
+    ) -> Result<(Prepared, Toolchain)> {
         let source = Source { entry_point: manifest.entry_point.clone(), bytes: manifest.source.clone() };
-        let key = key("prepare", language.as_ref(), &source);
+        let toolchain = self.toolchain(executor, language, Some(source.clone())).await?;
+        let key = key("prepare", language.as_ref(), &source, &format!("{toolchain}\0{}", toolchain.place));
         if let Some(value) = self.cache.find(key).await?
             && let Ok(prepared) = compiled::decode(&value)
         {
-            return Ok(prepared);
+            return Ok((prepared, toolchain));
         }
-        let prepared = self.done(language, &source, |language, source| language.prepare(source)).await?;
+        let prepared = self.done(executor, language, move |language| language.prepare(&source)).await?;
         self.cache.put(key, compiled::encode(&prepared)).await?;
-        Ok(prepared)
+        Ok((prepared, toolchain))
     }
 
-    /// Does what a language says is to be done. Its own part may parse for long, so it has a thread of
-    /// its own meanwhile; how many at once is bounded as steps are.
+    /// The toolchain that a source gets, or one without wishes, looked for once for each way of looking.
+    pub(super) async fn toolchain(
+        &self,
+        executor: &Arc<dyn ScriptExecutor>,
+        language: &Arc<dyn Language>,
+        source: Option<Source>,
+    ) -> Result<Toolchain> {
+        let step = match self.asked(language, move |language| language.toolchain(source.as_ref())).await? {
+            Work::Done(it) => return Ok(it),
+            Work::InSandbox(step) => step,
+        };
+        let info = language.info();
+        let files = step.files.iter().map(|it| Digest::of(&it.content).to_string());
+        let way: Vec<String> = [executor.info().name, info.id.to_string(), info.image.clone()]
+            .into_iter()
+            .chain(step.argv.iter().cloned())
+            .chain(files)
+            .collect();
+        let way = Digest::of(way.join("\0").as_bytes());
+        if let Some(known) = self.toolchains.find(way) {
+            return Ok(known);
+        }
+        let toolchain = self.carried_out(executor, language, step).await?;
+        self.toolchains.keep(way, toolchain.clone());
+        Ok(toolchain)
+    }
+
+    /// The executor for steps that no execution waits for.
+    pub(super) fn step_executor(&self) -> Result<&Arc<dyn ScriptExecutor>> {
+        let infos: Vec<_> = self.executors.iter().map(|it| (it.info(), it.capability())).collect();
+        Ok(&self.executors[route::choose(&Needs::default(), None, &infos)?])
+    }
+
+    /// Does what a language says is to be done.
     async fn done<T: Send + 'static>(
         &self,
+        executor: &Arc<dyn ScriptExecutor>,
         language: &Arc<dyn Language>,
-        source: &Source,
-        ask: impl FnOnce(&dyn Language, &Source) -> Result<Work<T>> + Send + 'static,
+        ask: impl FnOnce(&dyn Language) -> Result<Work<T>> + Send + 'static,
+    ) -> Result<T> {
+        match self.asked(language, ask).await? {
+            Work::Done(it) => Ok(it),
+            Work::InSandbox(step) => self.carried_out(executor, language, step).await,
+        }
+    }
+
+    /// Asks a language what is to be done. Its own part may parse for long, so it has a thread of its own meanwhile; how
+    /// many at once is bounded as steps are.
+    async fn asked<T: Send + 'static>(
+        &self,
+        language: &Arc<dyn Language>,
+        ask: impl FnOnce(&dyn Language) -> Result<Work<T>> + Send + 'static,
+    ) -> Result<Work<T>> {
+        let _place = self.place().await?;
+        let asked = Arc::clone(language);
+        tokio::task::spawn_blocking(move || ask(asked.as_ref()))
+            .await
+            .map_err(|error| Error::internal("a language panicked").with_source(error))?
+    }
+
+    async fn carried_out<T>(
+        &self,
+        executor: &Arc<dyn ScriptExecutor>,
+        language: &Arc<dyn Language>,
+        step: Step<T>,
     ) -> Result<T> {
         let info = language.info();
-        let place = self.place().await?;
-        let (asked, source) = (Arc::clone(language), source.clone());
-        let work = tokio::task::spawn_blocking(move || ask(asked.as_ref(), &source))
-            .await
-            .map_err(|error| Error::internal("a language panicked").with_source(error))??;
-        drop(place);
-        match work {
-            Work::Done(it) => Ok(it),
-            Work::InSandbox(step) => {
-                let Step { files, argv, env, collect, read } = step;
-                let limits = info.limits.with(&LimitOverrides {
-                    timeout: Some(STEP_TIMEOUT.min(info.limits.timeout)),
-                    ..LimitOverrides::default()
-                });
-                let env = environment(info, &env);
-                let job = Job { runtime: runtime(info), files, argv, env, stdin: false, limits };
-                read(self.run_step(job, &collect).await?)
-            }
-        }
+        let Step { files, argv, env, collect, read } = step;
+        let usual =
+            LimitOverrides { timeout: Some(STEP_TIMEOUT.min(info.limits.timeout)), ..LimitOverrides::default() };
+        let limits = info.limits.with(&usual).with(&info.step_limits);
+        let env = environment(info, &env);
+        let job = Job { runtime: runtime(info), files, argv, env, stdin: false, limits };
+        read(self.run_step(executor.as_ref(), job, &collect).await?)
     }
 
     async fn place(&self) -> Result<SemaphorePermit<'_>> {
@@ -89,13 +158,11 @@ impl Components {
         self.steps.acquire().await.map_err(closed)
     }
 
-    async fn run_step(&self, job: Job, collect: &[String]) -> Result<StepOutput> {
+    async fn run_step(&self, executor: &dyn ScriptExecutor, job: Job, collect: &[String]) -> Result<StepOutput> {
         let _place = self.place().await?;
-        let infos: Vec<_> = self.executors.iter().map(|it| (it.info(), it.capability())).collect();
-        let executor = &self.executors[route::choose(&Needs::default(), None, &infos)?];
         let bounds = Bounds::new(&job.limits, &self.settings);
         let mut stopwatch = Stopwatch::start();
-        let spawned = match self.spawn_in_time(executor.as_ref(), job, &mut stopwatch).await {
+        let spawned = match self.spawn_in_time(executor, job, &mut stopwatch).await {
             Ok(spawned) => spawned,
             Err(Outcome::EngineFault(fault)) => return Err(Error::new(fault.kind, fault.message)),
             Err(other) => {
@@ -136,8 +203,8 @@ fn broke(limit: BrokenLimit) -> Error {
     Error::invalid("source", format!("broke its limit of {} while it was checked or compiled", limit.as_str()))
 }
 
-fn key(what: &str, language: &dyn Language, source: &Source) -> Digest {
-    let parts = [what, language.info().id.as_str(), &language.fingerprint(), source.entry_point.as_str()];
+fn key(what: &str, language: &dyn Language, source: &Source, toolchain: &str) -> Digest {
+    let parts = [what, language.info().id.as_str(), &language.fingerprint(), toolchain, source.entry_point.as_str()];
     Digest::of(format!("{}\0{}", parts.join("\0"), Digest::of(&source.bytes)).as_bytes())
 }
 

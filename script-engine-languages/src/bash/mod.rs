@@ -2,13 +2,13 @@
 
 use bytes::Bytes;
 use script_engine_core::contract::{
-    Check, Diagnostic, Language, LanguageInfo, Prepared, Source, Step, StepOutput, Work,
+    Check, Diagnostic, Language, LanguageInfo, Prepared, Source, Step, StepOutput, Toolchain, Work,
 };
-use script_engine_core::{Error, JobFile, RelPath, Result};
+use script_engine_core::{Error, JobFile, LimitOverrides, Limits, RelPath, Result};
 
 use crate::facts::Facts;
 use crate::hash_bang::Options;
-use crate::source_text;
+use crate::{source_text, version};
 
 /// The Bash language.
 #[derive(Clone, Debug)]
@@ -30,6 +30,9 @@ impl Bash {
             entry_point: "main.sh",
             milli_cpus: 500,
             memory_mib: 256,
+            step_limits: LimitOverrides::default(),
+            least: "5",
+            mend: "install bash 5 or newer (Debian: bash; Alpine: bash)",
             image: "alpine:3.19",
             env: &[],
         };
@@ -67,6 +70,14 @@ impl Language for Bash {
         argv.push(format!("/scripts/{}", source.entry_point));
         let text = unix_lines(&source.bytes).map_err(|it| source_text::refused(&it))?;
         Ok(Work::Done(Prepared { files: vec![file(source, text)?], argv, env: Vec::new() }))
+    }
+
+    fn fit(&self, prepared: Prepared, _limits: &Limits) -> Prepared {
+        prepared
+    }
+
+    fn toolchain(&self, _source: Option<&Source>) -> Result<Work<Toolchain>> {
+        Ok(version::ask("bash", &["bash", "--norc", "-c", "echo \"$BASH_VERSION\""], ""))
     }
 
     fn fingerprint(&self) -> String {

@@ -1,13 +1,13 @@
 //! Python: checked by compiling without running, started as it is.
 
 use script_engine_core::contract::{
-    Check, Diagnostic, Language, LanguageInfo, Prepared, Source, Step, StepOutput, Work,
+    Check, Diagnostic, Language, LanguageInfo, Prepared, Source, Step, StepOutput, Toolchain, Work,
 };
-use script_engine_core::{Error, JobFile, RelPath, Result};
+use script_engine_core::{Error, JobFile, LimitOverrides, Limits, RelPath, Result};
 
 use crate::facts::Facts;
 use crate::hash_bang::Options;
-use crate::source_text;
+use crate::{source_text, version};
 
 /// Prints what is wrong with the file that its argument names.
 const CHECK: &str = include_str!("check.py");
@@ -31,6 +31,9 @@ impl Python {
             entry_point: "main.py",
             milli_cpus: 1000,
             memory_mib: 512,
+            step_limits: LimitOverrides::default(),
+            least: "3.12",
+            mend: "install Python 3.12 or newer below /usr (Debian: python3; Alpine: python3)",
             image: "python:3.12-slim",
             env: &[
                 // `/scripts` is read-only and new each time: compiled forms have no place and no use.
@@ -71,6 +74,14 @@ impl Language for Python {
         argv.extend(OPTIONS.read(&source.bytes)?);
         argv.push(format!("/scripts/{}", source.entry_point));
         Ok(Work::Done(Prepared { files: vec![file(source)?], argv, env: Vec::new() }))
+    }
+
+    fn fit(&self, prepared: Prepared, _limits: &Limits) -> Prepared {
+        prepared
+    }
+
+    fn toolchain(&self, _source: Option<&Source>) -> Result<Work<Toolchain>> {
+        Ok(version::ask("python", &["python3", "--version"], "Python "))
     }
 
     fn fingerprint(&self) -> String {

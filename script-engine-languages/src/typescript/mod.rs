@@ -3,16 +3,16 @@
 
 use bytes::Bytes;
 use script_engine_core::contract::{
-    Check, Diagnostic, Language, LanguageInfo, Prepared, Source, Step, StepOutput, Work,
+    Check, Diagnostic, Language, LanguageInfo, Prepared, Source, Step, StepOutput, Toolchain, Work,
 };
-use script_engine_core::{EntryPoint, Error, JobFile, RelPath, Result};
+use script_engine_core::{EntryPoint, Error, JobFile, LimitOverrides, Limits, RelPath, Result};
 
 use self::form::{Dialect, Form, Module};
 use self::nesting::Nesting;
 use self::transpile::{Transpiled, transpile};
 use crate::facts::Facts;
 use crate::hash_bang::Options;
-use crate::source_text;
+use crate::{source_text, version};
 
 mod form;
 mod nesting;
@@ -46,6 +46,9 @@ impl TypeScript {
             entry_point: "main.ts",
             milli_cpus: 1000,
             memory_mib: 512,
+            step_limits: LimitOverrides::default(),
+            least: "20",
+            mend: "install Node.js 20 or newer below /usr (Debian: nodejs; Alpine: nodejs)",
             image: "node:22-alpine",
             env: &[],
         };
@@ -92,6 +95,14 @@ impl Language for TypeScript {
             }
         }
         Ok(Work::Done(Prepared { files, argv, env: Vec::new() }))
+    }
+
+    fn fit(&self, prepared: Prepared, _limits: &Limits) -> Prepared {
+        prepared
+    }
+
+    fn toolchain(&self, _source: Option<&Source>) -> Result<Work<Toolchain>> {
+        Ok(version::ask("node", &["node", "--version"], "v"))
     }
 
     fn fingerprint(&self) -> String {

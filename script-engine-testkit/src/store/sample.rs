@@ -84,6 +84,7 @@ pub(super) fn start() -> Transition {
         .with(Restriction::Memory, Mechanism::Supervised)
         .without(Restriction::Cpu, "no cgroup is delegated");
     Transition::Start(Started {
+        toolchain: "bash 5.2".into(),
         at: Timestamp::from_micros(1_700_000_001_000_003),
         enforcement: capability.report(),
         runtime: Some(Digest::of(b"runtime")),
