@@ -32,6 +32,8 @@ pub enum ErrorKind {
     Corrupted,
     /// The engine is shutting down. Build a new one.
     Closed,
+    /// The caller called it off. Nothing to do.
+    Cancelled,
     /// A bug in the engine or a backend.
     Internal,
 }
@@ -51,6 +53,7 @@ impl ErrorKind {
             Self::Unavailable => "unavailable",
             Self::Corrupted => "corrupted",
             Self::Closed => "closed",
+            Self::Cancelled => "cancelled",
             Self::Internal => "internal",
         }
     }

@@ -10,6 +10,7 @@ pub mod sandbox;
 pub mod selector;
 pub mod wire;
 
+mod cancel;
 pub mod detect;
 mod digest;
 mod enforcement;
@@ -29,6 +30,7 @@ mod settings;
 mod timestamp;
 mod timings;
 
+pub use cancel::{Cancel, CancelHandle};
 pub use digest::Digest;
 pub use enforcement::{Capability, Enforced, EnforcementReport, Mechanism, Need, Needs, Restriction, Waiver};
 pub use engine::{Engine, EngineBuilder, Shutdown, ShutdownReport, Vitals};

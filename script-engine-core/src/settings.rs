@@ -22,7 +22,8 @@ pub struct Settings {
     pub provision_timeout: Duration,
     /// How long a script has between being asked to stop and being killed.
     pub grace: Duration,
-    /// How long the executor has to report the end of a killed script before its sandbox is destroyed.
+    /// How long the executor has to report the end of a killed script before its sandbox is destroyed, and to
+    /// remove what it made for a start that is called off.
     pub kill_timeout: Duration,
     /// How often the agent gives a sign of life; three silent intervals end an execution.
     pub heartbeat: Duration,

@@ -15,6 +15,7 @@ use script_engine_core::contract::{
 };
 use script_engine_core::{Capability, Enforced, Error, Mechanism, OwnerId, Restriction, Result, RuntimeSpec};
 use tokio::io::AsyncWriteExt as _;
+use tokio::net::UnixStream;
 
 use crate::cgroup::Cgroup;
 use crate::config::{Config, Isolation, Root};
@@ -213,8 +214,12 @@ impl Shared {
         let prepared = Prepared { number, link, machine };
         // On version 2 process 1 is cloned into the cgroup, except where there is no clone.
         let clones = |it: &Cgroup| it.clone_target().is_some() && self.config.isolation == Isolation::Namespaces;
-        if let (Some(pid), Some(cgroup)) = (pid, prepared.machine.cgroup().filter(|it| !clones(it)).cloned()) {
-            blocking(move || cgroup.attach(pid)).await.map_err(SandboxError::Cgroup)?;
+        if let (Some(pid), Some(cgroup)) = (pid, prepared.machine.cgroup().filter(|it| !clones(it)).cloned())
+            && let Err(error) = blocking(move || cgroup.attach(pid)).await
+        {
+            // What could not be removed is logged, and found by `reap`.
+            drop(prepared.machine.destroy().await);
+            return Err(SandboxError::Cgroup(error));
         }
         Ok(prepared)
     }
@@ -243,6 +248,27 @@ impl Shared {
         });
     }
 
+    /// Sets a machine's limits and tells its launcher what to make.
+    async fn launch(
+        &self,
+        machine: &LinuxMachine,
+        number: u64,
+        link: &mut UnixStream,
+        root: &Root,
+        spec: &BootSpec,
+    ) -> Result<()> {
+        let target = machine.cgroup().and_then(Cgroup::clone_target).map(Path::to_owned);
+        machine.set_scratch(plan::scratch_bytes(&spec.limits));
+        machine.resize(&spec.limits).await?;
+        if self.config.isolation == Isolation::Namespaces {
+            let has_etc = matches!(root, Root::Folder(path) if path.join("etc").is_dir());
+            let plan = plan::plan(&spec.limits, &self.host, root, has_etc, self.ids(number), target.as_deref());
+            let frame = plan.encode().map_err(|error| SandboxError::Plan(error.to_string()))?;
+            link.write_all(&frame).await.map_err(|error| SandboxError::Plan(error.to_string()))?;
+        }
+        Ok(())
+    }
+
     /// Boots a sandbox that is claimed to be as `capability` says. Gives its number too.
     pub(crate) async fn boot(&self, root: &Root, spec: &BootSpec, capability: &Capability) -> Result<(Booted, u64)> {
         if self.spares.is_closed() {
@@ -253,6 +279,10 @@ impl Shared {
             None => self.prepare().await?,
         };
         let Prepared { number, mut link, machine } = prepared;
+        if let Err(error) = self.launch(&machine, number, &mut link, root, spec).await {
+            machine.destroy().await?;
+            return Err(error);
+        }
         let (paths, filter) = match self.config.isolation {
             Isolation::Namespaces => (SandboxPaths::default(), Arc::clone(&self.filter)),
             Isolation::Process => {
@@ -261,18 +291,6 @@ impl Shared {
                 (paths, filter)
             }
         };
-        let target = machine.cgroup().and_then(Cgroup::clone_target).map(Path::to_owned);
-        machine.set_scratch(plan::scratch_bytes(&spec.limits));
-        machine.resize(&spec.limits).await?;
-        if self.config.isolation == Isolation::Namespaces {
-            let has_etc = matches!(root, Root::Folder(path) if path.join("etc").is_dir());
-            let plan = plan::plan(&spec.limits, &self.host, root, has_etc, self.ids(number), target.as_deref());
-            let frame = plan.encode().map_err(|error| SandboxError::Plan(error.to_string()))?;
-            if let Err(source) = link.write_all(&frame).await {
-                machine.destroy().await?;
-                return Err(SandboxError::Plan(source.to_string()).into());
-            }
-        }
         let supervised = |it: Restriction| capability.of(it) == Enforced::By(Mechanism::Supervised);
         let booted = Booted {
             link: Box::new(link),

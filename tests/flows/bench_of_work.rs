@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use script_engine_core::contract::{Check, Language, LanguageInfo, Prepared, Requirement, Source, Toolchain, Work};
+use script_engine_core::contract::{
+    Check, Language, LanguageInfo, Prepared, Requirement, Source, Step, Toolchain, Work,
+};
 use script_engine_core::memory::MemorySecrets;
 use script_engine_core::{
     Engine, EngineBuilder, EntryPoint, ExecutionRecord, ExecutionRequest, Identity, JobFile, LanguageId,
@@ -11,7 +13,8 @@ use script_engine_core::{
 };
 use script_engine_testkit::fake::{Action, FakeExecutor};
 
-/// A language whose scripts are names of action lists of the fake.
+/// A language whose scripts are names of action lists of the fake. One whose name begins with `compiled` does its
+/// list once as a step, and then again.
 #[derive(Debug)]
 struct Acts(LanguageInfo);
 
@@ -26,7 +29,13 @@ impl Language for Acts {
 
     fn prepare(&self, source: &Source) -> Result<Work<Prepared>> {
         let file = JobFile { path: RelPath::parse("main.act")?, content: source.bytes.clone(), executable: false };
-        Ok(Work::Done(Prepared { files: vec![file], argv: vec!["act".into()], env: Vec::new() }))
+        let (files, argv) = (vec![file], vec!["act".into()]);
+        if source.bytes.starts_with(b"act compiled") {
+            let prepared = Prepared { files: files.clone(), argv: argv.clone(), env: Vec::new() };
+            let read = Box::new(|_| Ok(prepared));
+            return Ok(Work::InSandbox(Step { files, argv, env: Vec::new(), collect: Vec::new(), read }));
+        }
+        Ok(Work::Done(Prepared { files, argv, env: Vec::new() }))
     }
 
     fn fit(&self, prepared: Prepared, _limits: &Limits) -> Prepared {

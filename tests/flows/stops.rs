@@ -140,6 +140,49 @@ async fn a_cancel_reaches_every_state() {
     bench.assert_clean();
 }
 
+/// Submits it, lets its sandbox be under way, cancels it, and gives its record and how long it took to end.
+async fn cancelled_while_provisioning(bench: &Bench, name: &str) -> (script_engine_core::ExecutionRecord, Duration) {
+    let mut events = bench.engine.events();
+    let id = bench.engine.submit(request(name)).await.unwrap();
+    let provisioning = |it: &EngineEvent| matches!(it, EngineEvent::State { execution, state, .. } if *execution == id && *state == ExecutionState::Provisioning);
+    while !matches!(events.next().await.unwrap(), Heard::Event(event) if provisioning(&event)) {}
+    while bench.fake.host().leftovers(bench.fake.owner()).is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let begin = tokio::time::Instant::now();
+    bench.engine.cancel(id).await.unwrap();
+    let record = bench.engine.wait(id).await.unwrap();
+    (record, begin.elapsed())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cancelled_start_ends_when_its_sandbox_is_gone_or_its_time_is_up() {
+    let settings = Settings { kill_timeout: 10 * SECOND, ..Settings::default() };
+    let bench = Bench::new(
+        settings,
+        vec![
+            ("prompt", vec![Action::SlowSpawn(1000 * SECOND)]),
+            ("late", vec![Action::StuckSpawn(7 * SECOND)]),
+            ("stuck", vec![Action::StuckSpawn(1000 * SECOND)]),
+            ("compiled", vec![Action::IgnoreAsk, Action::Never]),
+            ("compiled-late", vec![Action::StuckSpawn(7 * SECOND), Action::Never]),
+        ],
+    )
+    .await;
+    let cancelled = Outcome::Cancelled(CancelReason::Requested);
+    for (name, seconds, notes) in
+        [("prompt", 0, 0), ("late", 7, 0), ("stuck", 10, 1), ("compiled", 0, 0), ("compiled-late", 7, 0)]
+    {
+        let (record, took) = cancelled_while_provisioning(&bench, name).await;
+        bench.assert_clean();
+        check(&record, ExecutionState::Cancelled, &cancelled);
+        assert_eq!(took.as_secs(), seconds, "{name}");
+        let noted = record.ending.unwrap().notes;
+        assert_eq!(noted.len(), notes, "{name}: {noted:?}");
+        assert!(noted.iter().all(|it| it.contains("settings.kill_timeout")), "{noted:?}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn failures_and_deadlines_of_provisioning_end_failed_and_say_which() {
     let settings =

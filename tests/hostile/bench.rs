@@ -139,10 +139,6 @@ impl Bench {
     /// cases with one at a time.
     pub(crate) async fn end(&self, id: ExecutionId) -> ExecutionRecord {
         let record = self.engine.wait(id).await.expect("it ends");
-        if record.started.is_none() {
-            // It was cancelled while its sandbox was made, which is removed behind it: `finish` sees that it is.
-            return record;
-        }
         let left = self.script_processes();
         assert!(left.is_empty(), "after {:?}: {left:?}", record.outcome());
         record

@@ -220,12 +220,17 @@ for name in ('mem', 'environ', 'maps', 'auxv', 'syscall', 'stack', 'fd', 'fdinfo
 }
 
 async fn cancelled_twice(bench: &Bench) {
-    let id = bench.submit("bash", "echo ready; sleep 1000", |request| request).await;
-    // Before it started, as likely as not.
-    bench.engine.cancel(id).await.unwrap();
-    bench.engine.cancel(id).await.unwrap();
-    ends(&bench.end(id).await, &Outcome::Cancelled(CancelReason::Requested));
-    bench.engine.cancel(id).await.unwrap();
+    // At various points while its sandbox is made, which is gone when it has ended.
+    for turns in 0..12 {
+        let id = bench.submit("bash", "echo ready; sleep 1000", |request| request).await;
+        for _ in 0..1 << turns {
+            tokio::task::yield_now().await;
+        }
+        bench.engine.cancel(id).await.unwrap();
+        bench.engine.cancel(id).await.unwrap();
+        ends(&bench.end(id).await, &Outcome::Cancelled(CancelReason::Requested));
+        bench.engine.cancel(id).await.unwrap();
+    }
     let id = bench.submit("bash", "echo ready; sleep 1000", |request| request).await;
     bench.await_text(id, "ready").await;
     bench.engine.cancel(id).await.unwrap();

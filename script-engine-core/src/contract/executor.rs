@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::{OwnerStatus, ReapReport};
 use crate::{
-    Capability, Digest, EnforcementReport, Error, ExitReport, Job, OwnerId, Result, Stopwatch, Timestamp, Usage,
+    Cancel, Capability, Digest, EnforcementReport, Error, ExitReport, Job, OwnerId, Result, Stopwatch, Timestamp, Usage,
 };
 
 /// What separates a script from its host.
@@ -113,14 +113,17 @@ pub trait ScriptExecutor: Any + fmt::Debug + Send + Sync {
     fn capability(&self) -> Capability;
 
     /// Starts `job` and returns as soon as its program runs. Moves `stopwatch` through the stages
-    /// `Provision`, `Acquire` and `Start`. Not cancel-safe by itself, but dropping the future kills
-    /// what it made; `reap` catches the rest.
+    /// `Provision`, `Acquire` and `Start`. Whoever does not want it any more says so by `cancel` and waits
+    /// for the end. Dropping the future kills what it made too, but a moment later and with nobody to tell;
+    /// `reap` catches the rest.
     ///
     /// - [EX-01] On `Err`, nothing is left behind: no process, machine, file or mount.
     /// - [EX-02] What the report calls enforced is what `capability` promised.
     /// - [EX-03] Everything created carries the executor's owner, so that `reap` finds it.
     /// - [EX-04] The program sees exactly the job's files, arguments and environment, byte for byte.
-    async fn spawn(&self, job: Job, stopwatch: &mut Stopwatch) -> Result<Spawned>;
+    /// - [EX-07] Once `cancel` is given, the call ends soon and by itself: with `Err` and nothing left behind, or
+    ///   with `Ok` if the program ran by then. Given before the call, it ends with an error of kind `Cancelled`.
+    async fn spawn(&self, job: Job, stopwatch: &mut Stopwatch, cancel: Cancel) -> Result<Spawned>;
 
     /// Gets ready for jobs in this runtime, so that the next `spawn` is quicker. Idempotent.
     async fn preload(&self, runtime: &crate::RuntimeSpec) -> Result<()>;

@@ -28,9 +28,10 @@ pub trait RuntimeManager: fmt::Debug + Send + Sync + 'static {
     /// - [RM-02] Two calls for one spec at the same time do the work once.
     async fn provide(&self, spec: &RuntimeSpec, progress: &dyn Progress) -> Result<RuntimeLease>;
 
-    /// Boots a machine with the agent in it.
+    /// Boots a machine with the agent in it, or fails, in bounded time: nobody breaks it off who waits for
+    /// what it makes to be gone. On `Err` nothing is left behind.
     ///
-    /// - [RM-03] On `Err`, or when the future is dropped, nothing is left behind that `reap` would not find.
+    /// - [RM-03] When the future is dropped, nothing is left behind that `reap` would not find.
     async fn boot(&self, lease: &RuntimeLease, spec: &BootSpec) -> Result<Booted>;
 
     /// Lists the owners whose things are on this machine, the manager's own among them.

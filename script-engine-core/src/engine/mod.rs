@@ -10,6 +10,7 @@ mod flow;
 mod live;
 mod output;
 mod prepare;
+mod provision;
 mod route;
 mod run;
 mod save;
@@ -36,8 +37,8 @@ use crate::contract::{LanguageInfo, OutputReader, ScriptExecutor, Toolchain};
 use crate::memory::Subscription;
 use crate::output::OutputCursor;
 use crate::{
-    CancelReason, Error, ErrorKind, ExecutionId, ExecutionRecord, ExecutionRequest, Identity, LanguageId, Result,
-    ScriptDraft, ScriptVersion,
+    Cancel, CancelReason, Error, ErrorKind, ExecutionId, ExecutionRecord, ExecutionRequest, Identity, LanguageId,
+    Result, ScriptDraft, ScriptVersion,
 };
 
 /// Runs scripts. A cheap handle: clones share one engine. Needs a tokio runtime.
@@ -193,7 +194,7 @@ impl Engine {
     /// Finds the toolchain of a language, as a script without wishes gets it. Fails with the reason why there is none.
     pub async fn toolchain(&self, language: &LanguageId) -> Result<Toolchain> {
         let language = self.components.language(language)?;
-        self.components.toolchain(self.components.step_executor()?, language, None).await
+        self.components.toolchain(self.components.step_executor()?, language, None, &Cancel::never()).await
     }
 
     /// The languages that it was built with, as data.

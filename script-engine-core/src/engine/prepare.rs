@@ -7,13 +7,13 @@ use bytes::Bytes;
 use super::accept::Admitted;
 use super::admit::Permit;
 use super::components::Components;
-use super::course::{Course, Ended, fault};
+use super::course::{Course, Ended};
 use super::output::OutputCollector;
-use crate::contract::{LanguageInfo, Prepared as Compiled};
+use super::provision::Unprovided;
+use crate::contract::{Language, LanguageInfo, Prepared as Compiled, Toolchain};
 use crate::output::SecretMasker;
 use crate::{
-    Error, ErrorKind, Job, JobFile, Limits, Outcome, RelPath, Result, RetryAdvice, RuntimeSpec, Secret, SecretScope,
-    Stage, Stdin,
+    Cancel, Error, Job, JobFile, Limits, Outcome, RelPath, Result, RuntimeSpec, Secret, SecretScope, Stage, Stdin,
 };
 
 /// Where a script puts its result.
@@ -35,32 +35,32 @@ impl Components {
         let Admitted { mut course, permit } = admitted;
         course.stopwatch.enter(Stage::Resolve);
         let live = Arc::clone(&course.live);
-        let made = tokio::select! {
-            biased;
-            reason = live.cancelled() => Err(Outcome::Cancelled(reason)),
-            made = tokio::time::timeout(self.settings.provision_timeout, self.make_job(&course)) => match made {
-                Ok(Ok(made)) => Ok(made),
-                Ok(Err(error)) => Err(fault(error.kind(), error.to_string(), RetryAdvice::Safe)),
-                Err(_) => Err(self.provisioning_too_long()),
-            },
-        };
+        let given_up = async { Outcome::Cancelled(live.cancelled().await) };
+        let made = self.provision(given_up, |cancel| self.make_job(&course, cancel)).await;
         match made {
             Ok(Made { job, output, toolchain }) => Ok(Prepared { course, permit, job, output, toolchain }),
-            Err(outcome) => Err(Box::new(Ended::early(course, Some(permit), outcome))),
+            Err(Unprovided { outcome, note }) => {
+                let mut ended = Ended::early(course, Some(permit), outcome);
+                ended.notes.extend(note);
+                Err(Box::new(ended))
+            }
         }
     }
 
-    pub(super) fn provisioning_too_long(&self) -> Outcome {
-        let message = format!(
-            "provisioning took longer than settings.provision_timeout of {:?}",
-            self.settings.provision_timeout
-        );
-        fault(ErrorKind::Unavailable, message, RetryAdvice::Safe)
+    async fn make_job(&self, course: &Course, cancel: Cancel) -> Result<Made> {
+        let language = Arc::clone(self.language(&course.version.manifest.language)?);
+        let (compiled, toolchain) =
+            self.compiled(&course.executor, &language, &course.version.manifest, &cancel).await?;
+        cancel.guard(self.assemble(course, &language, compiled, &toolchain)).await
     }
 
-    async fn make_job(&self, course: &Course) -> Result<Made> {
-        let language = Arc::clone(self.language(&course.version.manifest.language)?);
-        let (compiled, toolchain) = self.compiled(&course.executor, &language, &course.version.manifest).await?;
+    async fn assemble(
+        &self,
+        course: &Course,
+        language: &Arc<dyn Language>,
+        compiled: Compiled,
+        toolchain: &Toolchain,
+    ) -> Result<Made> {
         let scope = SecretScope { tenant: course.request.identity.tenant.clone() };
         let secrets = self.secrets.resolve(&course.request.secrets, &scope).await?;
         let values = secrets.iter().map(|it| it.expose().to_vec()).chain(course.parameter_secrets.iter().cloned());

@@ -10,12 +10,13 @@ use super::course::{Course, Ended, fault};
 use super::live::Live;
 use super::output::OutputCollector;
 use super::prepare::{Prepared, RESULT_PATH};
+use super::provision::Unprovided;
 use super::supervise::{End, Listener, supervise};
 use super::watch::{Bounds, StopCause};
-use crate::contract::{Clock, OutputStream, ScriptExecutor, Spawned};
+use crate::contract::{Clock, OutputStream, Spawned};
 use crate::{
     BrokenLimit, Error, ErrorKind, Exit, Job, Limits, Outcome, Result, RetryAdvice, Settings, Stage, Started,
-    Stopwatch, Timestamp, Transition, Usage,
+    Timestamp, Transition, Usage,
 };
 
 impl Bounds {
@@ -35,11 +36,12 @@ impl Components {
         let Prepared { mut course, permit, job, mut output, toolchain } = prepared;
         let spawned = match self.spawn(&mut course, job).instrument(info_span!("spawn")).await {
             Ok(spawned) => spawned,
-            Err(outcome) => {
+            Err(Unprovided { outcome, note }) => {
                 let outcome = output.masked_outcome(outcome);
                 let collected = output.finish(Ok(None)).await;
                 let mut ended = Ended::early(course, Some(permit), outcome);
                 ended.output = Some(collected);
+                ended.notes.extend(note);
                 return Box::new(ended);
             }
         };
@@ -88,28 +90,11 @@ impl Components {
         Box::new(Ended { course, permit: Some(permit), output: Some(collected), outcome, exit, usage, notes })
     }
 
-    async fn spawn(&self, course: &mut Course, job: Job) -> Result<Spawned, Outcome> {
+    async fn spawn(&self, course: &mut Course, job: Job) -> Result<Spawned, Unprovided> {
         let executor = Arc::clone(&course.executor);
         let live = Arc::clone(&course.live);
-        tokio::select! {
-            biased;
-            reason = live.cancelled() => Err(Outcome::Cancelled(reason)),
-            spawned = self.spawn_in_time(executor.as_ref(), job, &mut course.stopwatch) => spawned,
-        }
-    }
-
-    /// Spawns a job within the provisioning deadline.
-    pub(super) async fn spawn_in_time(
-        &self,
-        executor: &dyn ScriptExecutor,
-        job: Job,
-        stopwatch: &mut Stopwatch,
-    ) -> Result<Spawned, Outcome> {
-        match tokio::time::timeout(self.settings.provision_timeout, executor.spawn(job, stopwatch)).await {
-            Ok(Ok(spawned)) => Ok(spawned),
-            Ok(Err(error)) => Err(fault(error.kind(), error.to_string(), RetryAdvice::Safe)),
-            Err(_) => Err(self.provisioning_too_long()),
-        }
+        let given_up = async { Outcome::Cancelled(live.cancelled().await) };
+        self.spawn_in_time(given_up, executor.as_ref(), job, &mut course.stopwatch).await
     }
 
     /// Tells that something of the engine's own went wrong.

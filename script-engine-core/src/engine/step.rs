@@ -9,16 +9,17 @@ use tokio::sync::SemaphorePermit;
 
 use super::components::Components;
 use super::prepare::{environment, runtime};
+use super::provision::Unprovided;
 use super::supervise::{End, Listener, supervise};
 use super::watch::Bounds;
 use super::{compiled, route};
 use crate::contract::{
-    Check, Language, OutputStream, Prepared, ScriptExecutor, Source, Step, StepOutput, Toolchain, Work,
+    Check, Language, OutputStream, Prepared, ScriptExecutor, Source, Spawned, Step, StepOutput, Toolchain, Work,
 };
 use crate::script::Manifest;
 use crate::{
-    BrokenLimit, Digest, Error, ErrorKind, Exit, Job, LimitOverrides, Needs, Outcome, Result, Stdin, Stopwatch,
-    Timestamp, Usage,
+    BrokenLimit, Cancel, CancelReason, Digest, Error, ErrorKind, Exit, Job, LimitOverrides, Needs, Outcome, Result,
+    Stdin, Stopwatch, Timestamp, Usage,
 };
 
 /// The most time that a step may take whose language says nothing of it.
@@ -31,11 +32,11 @@ const STEP_FILE: u64 = 256 << 20;
 impl Components {
     /// Looks for syntax errors. A source that was found sound once is not looked at again.
     pub(super) async fn checked(&self, language: &Arc<dyn Language>, source: &Source) -> Result<Check> {
-        let executor = self.step_executor()?;
+        let (executor, never) = (self.step_executor()?, Cancel::never());
         // The next thing that a version needs after its check is to know its toolchain. If there is none, the check says so too.
         let wanted = Some(source.clone());
         let (found, _) =
-            tokio::join!(self.found(executor, language, source), self.toolchain(executor, language, wanted));
+            tokio::join!(self.found(executor, language, source), self.toolchain(executor, language, wanted, &never));
         found
     }
 
@@ -50,30 +51,32 @@ impl Components {
             return Ok(Check::new());
         }
         let asked = source.clone();
-        let found = self.done(executor, language, move |language| language.check(&asked)).await?;
+        let found = self.done(executor, language, move |language| language.check(&asked), &Cancel::never()).await?;
         if found.is_empty() {
             self.cache.put(key, Bytes::from_static(b"sound")).await?;
         }
         Ok(found)
     }
 
-    /// Makes of a version what a sandbox can start, once for each content.
+    /// Makes of a version what a sandbox can start, once for each content. Called off, it ends when the sandbox
+    /// of its step is gone.
     pub(super) async fn compiled(
         &self,
         executor: &Arc<dyn ScriptExecutor>,
         language: &Arc<dyn Language>,
         manifest: &Manifest,
+        cancel: &Cancel,
     ) -> Result<(Prepared, Toolchain)> {
         let source = Source { entry_point: manifest.entry_point.clone(), bytes: manifest.source.clone() };
-        let toolchain = self.toolchain(executor, language, Some(source.clone())).await?;
+        let toolchain = self.toolchain(executor, language, Some(source.clone()), cancel).await?;
         let key = key("prepare", language.as_ref(), &source, &format!("{toolchain}\0{}", toolchain.place));
-        if let Some(value) = self.cache.find(key).await?
+        if let Some(value) = cancel.guard(self.cache.find(key)).await?
             && let Ok(prepared) = compiled::decode(&value)
         {
             return Ok((prepared, toolchain));
         }
-        let prepared = self.done(executor, language, move |language| language.prepare(&source)).await?;
-        self.cache.put(key, compiled::encode(&prepared)).await?;
+        let prepared = self.done(executor, language, move |language| language.prepare(&source), cancel).await?;
+        cancel.guard(self.cache.put(key, compiled::encode(&prepared))).await?;
         Ok((prepared, toolchain))
     }
 
@@ -83,8 +86,10 @@ impl Components {
         executor: &Arc<dyn ScriptExecutor>,
         language: &Arc<dyn Language>,
         source: Option<Source>,
+        cancel: &Cancel,
     ) -> Result<Toolchain> {
-        let step = match self.asked(language, move |language| language.toolchain(source.as_ref())).await? {
+        let ask = move |language: &dyn Language| language.toolchain(source.as_ref());
+        let step = match cancel.guard(self.asked(language, ask)).await? {
             Work::Done(it) => return Ok(it),
             Work::InSandbox(step) => step,
         };
@@ -99,7 +104,7 @@ impl Components {
         if let Some(known) = self.toolchains.find(way) {
             return Ok(known);
         }
-        let toolchain = self.carried_out(executor, language, step).await?;
+        let toolchain = self.carried_out(executor, language, step, cancel).await?;
         self.toolchains.keep(way, toolchain.clone());
         Ok(toolchain)
     }
@@ -116,10 +121,11 @@ impl Components {
         executor: &Arc<dyn ScriptExecutor>,
         language: &Arc<dyn Language>,
         ask: impl FnOnce(&dyn Language) -> Result<Work<T>> + Send + 'static,
+        cancel: &Cancel,
     ) -> Result<T> {
-        match self.asked(language, ask).await? {
+        match cancel.guard(self.asked(language, ask)).await? {
             Work::Done(it) => Ok(it),
-            Work::InSandbox(step) => self.carried_out(executor, language, step).await,
+            Work::InSandbox(step) => self.carried_out(executor, language, step, cancel).await,
         }
     }
 
@@ -142,6 +148,7 @@ impl Components {
         executor: &Arc<dyn ScriptExecutor>,
         language: &Arc<dyn Language>,
         step: Step<T>,
+        cancel: &Cancel,
     ) -> Result<T> {
         let info = language.info();
         let Step { files, argv, env, collect, read } = step;
@@ -150,7 +157,7 @@ impl Components {
         let limits = info.limits.with(&usual).with(&info.step_limits);
         let env = environment(info, &env);
         let job = Job { runtime: runtime(info), files, argv, env, stdin: false, limits };
-        read(self.run_step(executor.as_ref(), job, &collect).await?)
+        read(self.run_step(executor.as_ref(), job, &collect, cancel).await?)
     }
 
     async fn place(&self) -> Result<SemaphorePermit<'_>> {
@@ -158,29 +165,47 @@ impl Components {
         self.steps.acquire().await.map_err(closed)
     }
 
-    async fn run_step(&self, executor: &dyn ScriptExecutor, job: Job, collect: &[String]) -> Result<StepOutput> {
-        let _place = self.place().await?;
+    async fn run_step(
+        &self,
+        executor: &dyn ScriptExecutor,
+        job: Job,
+        collect: &[String],
+        cancel: &Cancel,
+    ) -> Result<StepOutput> {
+        let _place = cancel.guard(self.place()).await?;
         let bounds = Bounds::new(&job.limits, &self.settings);
         let mut stopwatch = Stopwatch::start();
-        let spawned = match self.spawn_in_time(executor, job, &mut stopwatch).await {
-            Ok(spawned) => spawned,
-            Err(Outcome::EngineFault(fault)) => return Err(Error::new(fault.kind, fault.message)),
-            Err(other) => {
-                return Err(Error::internal("a step ended before it began").with_context("outcome", other.class()));
-            }
+        let given_up = async {
+            cancel.cancelled().await;
+            Outcome::Cancelled(CancelReason::Requested)
         };
-        let mut script = spawned.script;
+        let Spawned { mut script, control, .. } =
+            match self.spawn_in_time(given_up, executor, job, &mut stopwatch).await {
+                Ok(spawned) => spawned,
+                Err(Unprovided { outcome: Outcome::EngineFault(fault), .. }) => {
+                    return Err(Error::new(fault.kind, fault.message));
+                }
+                Err(Unprovided { note: Some(note), .. }) => return Err(Error::new(ErrorKind::Unavailable, note)),
+                Err(Unprovided { note: None, .. }) => return Err(Cancel::error()),
+            };
         let mut kept = KeptOutput::default();
-        let never = std::future::pending();
-        let end = supervise(script.as_mut(), spawned.control.as_ref(), bounds, Stdin::Empty, never, &mut kept).await;
-        let mut files = Vec::new();
-        if let Ok((End::Exited(_), None)) = &end {
-            for path in collect {
-                files.push(script.collect(path, STEP_FILE).await?);
+        let watched = async {
+            let never = std::future::pending();
+            let (end, cause) =
+                supervise(script.as_mut(), control.as_ref(), bounds, Stdin::Empty, never, &mut kept).await?;
+            let mut files = Vec::new();
+            if let (End::Exited(_), None) = (&end, cause) {
+                for path in collect {
+                    files.push(script.collect(path, STEP_FILE).await?);
+                }
             }
-        }
+            Ok((end, cause, files))
+        };
+        let watched = cancel.guard(watched).await;
+        // Whatever came of it, its sandbox is gone before it is told.
         script.finish().await?;
-        let exit_code = match end? {
+        let (end, cause, files) = watched?;
+        let exit_code = match (end, cause) {
             (_, Some(_)) => {
                 return Err(Error::invalid("source", "took longer than the language's timeout to check or compile"));
             }

@@ -7,11 +7,11 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use crate::contract::{
-    BootSpec, ExecutorInfo, OwnerStatus, Progress, ReapReport, RunningScript, RuntimeManager, Sandbox, ScriptEvent,
-    ScriptExecutor, Spawned,
+    BootSpec, Booted, ExecutorInfo, OwnerStatus, Progress, ReapReport, RunningScript, RuntimeManager, Sandbox,
+    ScriptControl, ScriptEvent, ScriptExecutor, Spawned,
 };
 use crate::sandbox::{AgentSandbox, SessionSettings};
-use crate::{Capability, Job, OwnerId, Result, RuntimeSpec, Stage, Stopwatch};
+use crate::{Cancel, Capability, Job, OwnerId, Result, RuntimeSpec, Stage, Stopwatch};
 
 /// Runs each job in a fresh sandbox, which is destroyed afterwards.
 #[derive(Debug)]
@@ -29,17 +29,18 @@ impl PooledExecutor {
         Ok(Self { manager, capability, session })
     }
 
-    async fn acquire(
+    /// Starts a job in a booted machine. The machine is the caller's to destroy on `Err`.
+    async fn start(
         &self,
+        booted: Booted,
         job: &Job,
         stopwatch: &mut Stopwatch,
-    ) -> Result<(Box<AgentSandbox>, Option<crate::Digest>)> {
-        stopwatch.enter(Stage::Provision);
-        let lease = self.manager.provide(&job.runtime, &TracedProgress).await?;
-        stopwatch.enter(Stage::Acquire);
-        let booted = self.manager.boot(&lease, &BootSpec { limits: job.limits.clone() }).await?;
-        let sandbox = AgentSandbox::connect(booted, self.session).await?;
-        Ok((Box::new(sandbox), lease.digest))
+    ) -> Result<(Box<AgentSandbox>, Arc<dyn ScriptControl>)> {
+        let mut sandbox = Box::new(AgentSandbox::connect(booted, self.session).await?);
+        stopwatch.enter(Stage::Start);
+        sandbox.put(&job.files).await?;
+        let control = sandbox.start(job).await?;
+        Ok((sandbox, control))
     }
 }
 
@@ -62,18 +63,22 @@ impl ScriptExecutor for PooledExecutor {
         self.capability.clone()
     }
 
-    async fn spawn(&self, job: Job, stopwatch: &mut Stopwatch) -> Result<Spawned> {
-        let (mut sandbox, runtime) = self.acquire(&job, stopwatch).await?;
-        stopwatch.enter(Stage::Start);
-        let enforcement = sandbox.enforcement().clone();
-        let started = match sandbox.put(&job.files).await {
-            Ok(()) => sandbox.start(&job).await,
-            Err(error) => Err(error),
-        };
-        match started {
-            Ok(control) => Ok(Spawned { script: Box::new(SandboxedScript { sandbox }), control, enforcement, runtime }),
+    async fn spawn(&self, job: Job, stopwatch: &mut Stopwatch, cancel: Cancel) -> Result<Spawned> {
+        stopwatch.enter(Stage::Provision);
+        // What a runtime that is half there consists of belongs to nobody's job.
+        let lease = cancel.guard(self.manager.provide(&job.runtime, &TracedProgress)).await?;
+        stopwatch.enter(Stage::Acquire);
+        // Not broken off: only the manager knows what a half-made machine consists of, and on `Err` nothing is left.
+        let booted = self.manager.boot(&lease, &BootSpec { limits: job.limits.clone() }).await?;
+        let machine = Arc::clone(&booted.machine);
+        match cancel.guard(self.start(booted, &job, stopwatch)).await {
+            Ok((sandbox, control)) => {
+                let enforcement = sandbox.enforcement().clone();
+                let script = Box::new(SandboxedScript { sandbox });
+                Ok(Spawned { script, control, enforcement, runtime: lease.digest })
+            }
             Err(error) => {
-                sandbox.destroy().await?;
+                machine.destroy().await?;
                 Err(error)
             }
         }

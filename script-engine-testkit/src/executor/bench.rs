@@ -4,7 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use script_engine_core::contract::{ScriptExecutor, Spawned};
-use script_engine_core::{Job, OwnerId, Result, Stopwatch};
+use script_engine_core::{Cancel, Job, OwnerId, Result, Stopwatch};
 
 use super::ExecutorBackend;
 use crate::case::Proving;
@@ -60,7 +60,7 @@ impl Bench {
     }
 
     pub(super) async fn spawn(&self, job: Job) -> Result<Spawned> {
-        self.executor.spawn(job, &mut Stopwatch::start()).await
+        self.executor.spawn(job, &mut Stopwatch::start(), Cancel::never()).await
     }
 
     /// Starts a job, watches it to its end, and finishes it.

@@ -41,6 +41,7 @@ pub fn script_executor(backend: Arc<dyn ExecutorBackend>) -> Vec<Case> {
         Case::new("EX-04", "the program sees exactly its files, arguments and environment", on_bench(it, start::ex_04)),
         Case::new("EX-05", "a second reap finds nothing", on_bench(it, own::ex_05)),
         Case::new("EX-06", "reap never touches what belongs to another owner", on_bench(it, own::ex_06)),
+        Case::new("EX-07", "a start that is called off ends by itself and leaves nothing", on_bench(it, start::ex_07)),
         Case::new("EX-10", "exit codes and signals are the script's own and come again", on_bench(it, stop::ex_10)),
         Case::new("EX-11", "each stream is complete, in order and apart", on_bench(it, output::ex_11)),
         Case::new("EX-12", "output that nobody fetches blocks the script", on_bench(it, output::ex_12)),

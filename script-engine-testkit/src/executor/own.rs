@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use script_engine_core::contract::ScriptEvent;
-use script_engine_core::{Exit, Stopwatch};
+use script_engine_core::{Cancel, Exit, Stopwatch};
 
 use super::bench::Bench;
 use crate::machine::fresh_owner;
@@ -64,7 +64,7 @@ pub(super) async fn ex_06(it: Arc<Bench>) -> Proof {
     let mut spawned = it.spawn(job).await?;
     let other = fresh_owner();
     let neighbour = it.backend.executor(other).await?;
-    let mut theirs = neighbour.spawn(it.job("never", NEVER)?, &mut Stopwatch::start()).await?;
+    let mut theirs = neighbour.spawn(it.job("never", NEVER)?, &mut Stopwatch::start(), Cancel::never()).await?;
     Seen::default().until(&mut *theirs.script, |it| it.says("ready")).await?;
     let owners = neighbour.owners().await?;
     for owner in [it.owner, other] {

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use script_engine_core::{Job, Stopwatch};
+use script_engine_core::{Cancel, ErrorKind, Job, Stopwatch};
 
 use super::bench::Bench;
-use crate::interrupt::drop_at;
+use crate::interrupt::{act_at, drop_at};
 use crate::machine::{file, gone_soon};
+use crate::seen::soon;
 use crate::verdict::{Proof, ensure, fail};
 
 /// The most points at which a start is broken off.
@@ -38,7 +39,7 @@ pub(super) async fn ex_01(it: Arc<Bench>) -> Proof {
     for point in 0..POINTS {
         let job = it.job("never", "while :; do sleep 1000; done")?;
         let mut stopwatch = Stopwatch::start();
-        if let Some(spawned) = drop_at(point, it.executor.spawn(job, &mut stopwatch)).await {
+        if let Some(spawned) = drop_at(point, it.executor.spawn(job, &mut stopwatch, Cancel::never())).await {
             spawned?.script.finish().await?;
             break;
         }
@@ -50,6 +51,39 @@ pub(super) async fn ex_01(it: Arc<Bench>) -> Proof {
         let left = left.await?;
         ensure!(left.is_empty(), "a start that was dropped at its wait {point}: left over are {left:?}");
         it.nothing_left(&format!("a start that was dropped at its wait {point}")).await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn ex_07(it: Arc<Bench>) -> Proof {
+    let job = || it.job("never", "while :; do sleep 1000; done");
+    let (handle, cancel) = Cancel::pair();
+    handle.cancel();
+    let when = "a start that was called off before";
+    let (before, mut stopwatch) = (job()?, Stopwatch::start());
+    let ending = async { Ok(it.executor.spawn(before, &mut stopwatch, cancel).await) };
+    match soon(when, ending).await? {
+        Ok(_) => fail!("{when} was carried out"),
+        Err(error) => ensure!(error.kind() == ErrorKind::Cancelled, "{when} failed as {error:?}"),
+    }
+    it.nothing_of(it.owner, when).await?;
+    it.nothing_left(when).await?;
+    for point in 0..POINTS {
+        let (handle, cancel) = Cancel::pair();
+        let (job, mut stopwatch) = (job()?, Stopwatch::start());
+        let spawn = it.executor.spawn(job, &mut stopwatch, cancel);
+        let ending = async { Ok(act_at(point, spawn, || handle.cancel()).await) };
+        let when = format!("a start that was called off at its wait {point}");
+        let (started, acted) = soon(&when, ending).await?;
+        if let Ok(spawned) = started {
+            spawned.script.finish().await?;
+        }
+        // By now, not soon: whoever was told of the end may count on it.
+        it.nothing_of(it.owner, &when).await?;
+        it.nothing_left(&when).await?;
+        if !acted {
+            break;
+        }
     }
     Ok(())
 }

@@ -14,6 +14,8 @@ use script_engine_core::{ErrorKind, Job};
 pub enum Action {
     /// Lets `spawn` take this long. Only at the head of a list.
     SlowSpawn(Duration),
+    /// Lets `spawn` take this long, whether it is called off or not. Only at the head of a list.
+    StuckSpawn(Duration),
     /// Lets `spawn` fail, after what came before it. Only at the head of a list.
     FailSpawn(ErrorKind, String),
     /// Prints bytes.
@@ -75,6 +77,7 @@ impl fmt::Debug for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::SlowSpawn(time) => write!(f, "SlowSpawn({time:?})"),
+            Self::StuckSpawn(time) => write!(f, "StuckSpawn({time:?})"),
             Self::FailSpawn(kind, message) => write!(f, "FailSpawn({kind:?}, {message:?})"),
             Self::Print(stream, bytes) => write!(f, "Print({}, {} bytes)", stream.as_str(), bytes.len()),
             Self::Answer(stream, _) => write!(f, "Answer({})", stream.as_str()),

@@ -9,7 +9,8 @@ use async_trait::async_trait;
 use script_engine_core::contract::{Clock, ExecutorInfo, Isolation, OwnerStatus, ReapReport, ScriptExecutor, Spawned};
 use script_engine_core::memory::SystemClock;
 use script_engine_core::{
-    Capability, EnforcementReport, Error, ErrorKind, Job, Mechanism, OwnerId, Result, RuntimeSpec, Stage, Stopwatch,
+    Cancel, Capability, EnforcementReport, Error, ErrorKind, Job, Mechanism, OwnerId, Result, RuntimeSpec, Stage,
+    Stopwatch,
 };
 
 use super::action::Action;
@@ -177,6 +178,12 @@ fn refuse_malformed(job: &Job) -> Result<()> {
     Ok(())
 }
 
+/// Lets others go on for a moment.
+async fn pause() -> Result<()> {
+    tokio::task::yield_now().await;
+    Ok(())
+}
+
 /// A sandbox that is removed unless its start succeeds, dropped futures included.
 struct Booting<'a> {
     host: &'a FakeHost,
@@ -201,7 +208,7 @@ impl ScriptExecutor for FakeExecutor {
         self.capability.clone()
     }
 
-    async fn spawn(&self, job: Job, stopwatch: &mut Stopwatch) -> Result<Spawned> {
+    async fn spawn(&self, job: Job, stopwatch: &mut Stopwatch, cancel: Cancel) -> Result<Spawned> {
         let job = Arc::new(job);
         {
             let mut jobs = self.remembered();
@@ -211,16 +218,26 @@ impl ScriptExecutor for FakeExecutor {
             }
         }
         stopwatch.enter(Stage::Provision);
-        tokio::task::yield_now().await;
+        cancel.guard(pause()).await?;
         refuse_malformed(&job)?;
-        let actions = self.actions(&job)?;
+        let mut actions = self.actions(&job)?;
         stopwatch.enter(Stage::Acquire);
         let pressure = Arc::new(Pressure::new(job.stdin));
         let id = self.host.add(self.owner, Arc::clone(&pressure) as Arc<_>);
         let mut booting = Booting { host: &self.host, sandbox: Some(id) };
-        tokio::task::yield_now().await;
+        if let Some(Action::StuckSpawn(time)) = actions.front() {
+            tokio::time::sleep(*time).await;
+            actions.pop_front();
+        }
+        cancel.guard(pause()).await?;
         stopwatch.enter(Stage::Start);
-        let mut script = FakeScript::start(&self.host, id, job, actions, Arc::clone(&pressure)).await?;
+        let start = FakeScript::start(&self.host, id, job, actions, Arc::clone(&pressure));
+        let started = match cancel.guard(start).await {
+            Ok(script) => Ok(script),
+            // A real one takes a moment to remove what it has made, and must not tell of its end before that.
+            Err(error) => pause().await.and(Err(error)),
+        };
+        let mut script = started?;
         booting.sandbox = None;
         script.clock = Arc::clone(&self.clock);
         script.beat_every(self.heartbeat);

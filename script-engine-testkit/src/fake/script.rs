@@ -161,7 +161,7 @@ impl FakeScript {
             Some(Action::ExhaustMemory) => self.exit(Exit::Signal(9), Some(BrokenLimit::Memory)),
             Some(Action::Lose(reason)) => self.lose(&reason),
             // These are carried out before the start, and mean nothing after it.
-            Some(Action::SlowSpawn(_) | Action::FailSpawn(..)) => {}
+            Some(Action::SlowSpawn(_) | Action::StuckSpawn(_) | Action::FailSpawn(..)) => {}
         }
         None
     }

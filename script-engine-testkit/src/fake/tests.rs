@@ -1,7 +1,7 @@
 //! How the fake behaves where engine tests lean on it.
 
 use script_engine_core::contract::{OutputStream, ScriptEvent, ScriptExecutor, Spawned, Stop};
-use script_engine_core::{Exit, JobFile, Limits, RelPath, RuntimeSpec, Stopwatch};
+use script_engine_core::{Cancel, Exit, JobFile, Limits, RelPath, RuntimeSpec, Stopwatch};
 use tokio::time::Instant;
 
 use super::*;
@@ -25,7 +25,7 @@ fn job(source: &str) -> Job {
 }
 
 async fn spawn(fake: &FakeExecutor, source: &str) -> Spawned {
-    fake.spawn(job(source), &mut Stopwatch::start()).await.unwrap()
+    fake.spawn(job(source), &mut Stopwatch::start(), Cancel::never()).await.unwrap()
 }
 
 /// Reads to the end: stdout, the number of beats, and how it ended.
@@ -57,7 +57,7 @@ async fn waits_take_their_time_with_beats_and_silence_has_none() {
     assert_eq!((stdout.as_slice(), beats, start.elapsed().as_secs()), (&b"done"[..], 4, 9));
     assert_exit(&end, Exit::Code(3));
     assert_eq!(read(&mut spawn(&fake, "quiet").await).await.1, 0);
-    assert!(fake.spawn(job("other"), &mut Stopwatch::start()).await.is_err());
+    assert!(fake.spawn(job("other"), &mut Stopwatch::start(), Cancel::never()).await.is_err());
 }
 
 #[tokio::test(start_paused = true)]

@@ -9,7 +9,7 @@ use script_engine_core::contract::{
     ExecutorInfo, OutputStream, OwnerStatus, ReapReport, RunningScript, ScriptControl, ScriptEvent, ScriptExecutor,
     Spawned, Stop,
 };
-use script_engine_core::{Capability, Error, Exit, Job, OwnerId, Restriction, Result, RuntimeSpec, Stopwatch};
+use script_engine_core::{Cancel, Capability, Error, Exit, Job, OwnerId, Restriction, Result, RuntimeSpec, Stopwatch};
 use tokio::sync::{mpsc, oneshot};
 
 use super::Mutant;
@@ -21,6 +21,8 @@ use crate::machine::TestMachine;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fault {
     LeavesLitterOnError,
+    LeavesLitterOnCancel,
+    DoesNotHearACancel,
     ReportsMoreThanPromised,
     LetsMemoryGrow,
     ForgetsTheOwner,
@@ -53,6 +55,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant::new("EX-04", "drops empty arguments", || cases(F::DropsEmptyArguments)),
     Mutant::new("EX-05", "finds the same again at the second reap", || cases(F::FindsTheSameAgain)),
     Mutant::new("EX-06", "reaps everybody", || cases(F::ReapsEverybody)),
+    Mutant::new("EX-07", "leaves something when a start is called off", || cases(F::LeavesLitterOnCancel)),
+    Mutant::new("EX-07", "does not hear that a start is called off", || cases(F::DoesNotHearACancel)),
     Mutant::new("EX-10", "swallows the exit code", || cases(F::SwallowsTheExitCode)),
     Mutant::new("EX-10", "says only once how it ended", || cases(F::AnswersOnce)),
     Mutant::new("EX-11", "loses the last piece", || cases(F::LosesTheLastPiece)),
@@ -122,7 +126,11 @@ impl ScriptExecutor for BrokenExecutor {
         }
     }
 
-    async fn spawn(&self, mut job: Job, stopwatch: &mut Stopwatch) -> Result<Spawned> {
+    async fn spawn(&self, mut job: Job, stopwatch: &mut Stopwatch, mut cancel: Cancel) -> Result<Spawned> {
+        let called_off = cancel.clone();
+        if self.fault == F::DoesNotHearACancel {
+            cancel = Cancel::never();
+        }
         let command = job.argv.join(" ");
         match self.fault {
             F::AddsAVariable => job.env.push(("PWD".into(), b"/work".to_vec())),
@@ -136,9 +144,14 @@ impl ScriptExecutor for BrokenExecutor {
             }
             _ => {}
         }
-        let spawned = self.inner.spawn(job, stopwatch).await;
+        let spawned = self.inner.spawn(job, stopwatch, cancel).await;
         let Ok(Spawned { script, control, enforcement, runtime }) = spawned else {
-            if self.fault == F::LeavesLitterOnError {
+            let leaves = match self.fault {
+                F::LeavesLitterOnError => true,
+                F::LeavesLitterOnCancel => called_off.is_cancelled(),
+                _ => false,
+            };
+            if leaves {
                 self.host.litter(self.owner, "litter");
             }
             return spawned;
