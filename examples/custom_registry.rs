@@ -31,6 +31,7 @@ impl OurScripts {
                 source: Bytes::from_static(source.as_bytes()),
                 parameter_schema: None,
                 dependencies: Vec::new(),
+                lock: None,
                 limits: LimitOverrides::default(),
                 network: NetworkPolicy::Off,
             };

@@ -1,6 +1,6 @@
 //! What can be told about executions while it happens.
 
-use crate::{ErrorKind, ExecutionId, ExecutionState, TenantId, Timestamp};
+use crate::{ErrorKind, ExecutionId, ExecutionState, LanguageId, TenantId, Timestamp};
 
 /// Something that happened. The truth is in the execution store; events may get lost.
 #[non_exhaustive]
@@ -16,6 +16,21 @@ pub enum EngineEvent {
         state: ExecutionState,
         /// The outcome's class, once it is over.
         outcome: Option<&'static str>,
+        /// When.
+        at: Timestamp,
+    },
+    /// A long preparation moved on.
+    Progress {
+        /// The execution that waits for it, if one does.
+        execution: Option<ExecutionId>,
+        /// The language it is for.
+        language: LanguageId,
+        /// What is under way, in words.
+        step: String,
+        /// Units that are done.
+        done: u64,
+        /// Units in all, where that is known.
+        total: Option<u64>,
         /// When.
         at: Timestamp,
     },

@@ -1,10 +1,11 @@
 //! What a sandbox gets: files, program, environment, limits. It knows nothing of scripts or tenants.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use bytes::Bytes;
 
-use crate::{Error, Limits, Result};
+use crate::{Digest, Error, Limits, Result};
 
 /// A path below `/scripts` or `/work`: relative, plain components, no links followed.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -84,4 +85,17 @@ pub struct RuntimeSpec {
     pub language: String,
     /// The image that backends with images use.
     pub image: String,
+    /// The packages, if there are any.
+    pub layer: Option<LayerMount>,
+}
+
+/// A dependency layer in a runtime. Whoever names it keeps the tree in place meanwhile.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct LayerMount {
+    /// The digest of the tree's manifest.
+    pub digest: Digest,
+    /// The tree on the engine's machine.
+    pub source: PathBuf,
+    /// The absolute path at which a sandbox has it, read-only.
+    pub at: String,
 }

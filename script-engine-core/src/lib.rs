@@ -5,6 +5,7 @@ pub mod contract;
 pub mod executor;
 pub mod memory;
 pub mod output;
+pub mod packages;
 pub mod parameters;
 pub mod sandbox;
 pub mod selector;
@@ -33,7 +34,7 @@ mod timings;
 pub use cancel::{Cancel, CancelHandle};
 pub use digest::Digest;
 pub use enforcement::{Capability, Enforced, EnforcementReport, Mechanism, Need, Needs, Restriction, Waiver};
-pub use engine::{Engine, EngineBuilder, Shutdown, ShutdownReport, Vitals};
+pub use engine::{Engine, EngineBuilder, Shutdown, ShutdownReport, StepPlace, StepRunner, Vitals};
 pub use error::{Error, ErrorKind, Problem, Result, Retry};
 pub use event::EngineEvent;
 pub use execution::{
@@ -42,12 +43,13 @@ pub use execution::{
 pub use ids::{
     Epoch, ExecutionId, Identity, LanguageId, OwnerId, RefName, Revision, ScriptId, ScriptName, TenantId, VersionId,
 };
-pub use job::{Job, JobFile, RelPath, RuntimeSpec};
+pub use job::{Job, JobFile, LayerMount, RelPath, RuntimeSpec};
 pub use limits::{LimitOverrides, Limits};
 pub use outcome::{BrokenLimit, CancelReason, Exit, ExitReport, Fault, Outcome, RetryAdvice, TimeoutCause, Usage};
+pub use packages::{DependencyScope, ScriptDependency};
 pub use registry::StoreRegistry;
 pub use request::{ExecutionRequest, OnOutputLimit, Priority, Stdin};
-pub use script::{EntryPoint, NetworkPolicy, ScriptDependency, ScriptDraft, ScriptVersion};
+pub use script::{EntryPoint, NetworkPolicy, ScriptDraft, ScriptVersion};
 pub use secret::{Secret, SecretRef, SecretScope};
 pub use selector::Selector;
 pub use settings::Settings;

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use semver::Version;
 use serde_json::{Map, Value, json};
 
+use crate::packages::{DependencyLock, ScriptDependency};
 use crate::{
     Digest, Error, LanguageId, LimitOverrides, RefName, Result, ScriptId, ScriptName, TenantId, Timestamp, VersionId,
 };
@@ -81,28 +82,6 @@ pub enum NetworkPolicy {
     Off,
 }
 
-/// In which situations a dependency is needed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum DependencyScope {
-    /// The script runs with it.
-    Runtime,
-    /// Only the script's tests need it.
-    Test,
-    /// Only the compiler needs it.
-    Build,
-}
-
-/// A package that a script needs.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ScriptDependency {
-    /// The package's name in its ecosystem.
-    pub name: String,
-    /// Which versions will do, in the ecosystem's own notation.
-    pub requirement: String,
-    /// When it is needed.
-    pub scope: DependencyScope,
-}
-
 /// All that decides what a version does. Two equal manifests are one version.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Manifest {
@@ -114,8 +93,10 @@ pub struct Manifest {
     pub source: Bytes,
     /// The JSON Schema of the parameters, if there is one.
     pub parameter_schema: Option<Value>,
-    /// Declared packages.
+    /// Packages that were declared beside the source; those declared inline are in it.
     pub dependencies: Vec<ScriptDependency>,
+    /// The exact packages, if it needs any.
+    pub lock: Option<Arc<DependencyLock>>,
     /// Limits that differ from the language's.
     pub limits: LimitOverrides,
     /// What the script may reach.
@@ -134,7 +115,7 @@ impl Manifest {
     #[must_use]
     pub fn id(&self) -> VersionId {
         let dependencies: Vec<Value> =
-            self.dependencies.iter().map(|it| json!([it.name, it.requirement, format!("{:?}", it.scope)])).collect();
+            self.dependencies.iter().map(|it| json!([it.name, it.requirement, it.scope.as_str()])).collect();
         let limits = &self.limits;
         let network = match self.network {
             NetworkPolicy::Off => "off",
@@ -146,6 +127,7 @@ impl Manifest {
             "sha256": self.sha256().to_string(),
             "parameter_schema": self.parameter_schema,
             "dependencies": dependencies,
+            "lock": self.lock.as_ref().map(|it| it.digest.to_string()),
             "limits": {
                 "timeout_us": limits.timeout.map(|it| u64::try_from(it.as_micros()).unwrap_or(u64::MAX)),
                 "memory_bytes": limits.memory_bytes,
@@ -237,6 +219,13 @@ impl ScriptDraft {
         self
     }
 
+    /// Adds a declared package.
+    #[must_use]
+    pub fn with_dependency(mut self, dependency: ScriptDependency) -> Self {
+        self.dependencies.push(dependency);
+        self
+    }
+
     /// Sets limits that differ from the language's.
     #[must_use]
     pub fn with_limits(mut self, limits: LimitOverrides) -> Self {
@@ -316,6 +305,7 @@ mod tests {
             source: Bytes::from_static(b"print(1)"),
             parameter_schema: Some(json!({"type": "object", "properties": {"b": {}, "a": {}}})),
             dependencies: Vec::new(),
+            lock: None,
             limits: LimitOverrides::default(),
             network: NetworkPolicy::Off,
         }

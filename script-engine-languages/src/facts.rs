@@ -17,6 +17,7 @@ pub(crate) struct Facts<'a> {
     pub(crate) mend: &'a str,
     pub(crate) image: &'a str,
     pub(crate) env: &'a [(&'a str, &'a str)],
+    pub(crate) packages_dir: &'a str,
 }
 
 impl Facts<'_> {
@@ -33,6 +34,7 @@ impl Facts<'_> {
             requirement: Requirement { least: self.least.to_owned(), mend: self.mend.to_owned() },
             image: self.image.to_owned(),
             env: self.env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+            packages_dir: self.packages_dir.to_owned(),
         })
     }
 }

@@ -19,6 +19,7 @@ mod facts;
 mod hash_bang;
 #[cfg(test)]
 mod interpreter;
+pub mod packages;
 mod python;
 mod source_text;
 #[cfg(feature = "typescript")]

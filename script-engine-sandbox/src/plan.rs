@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use script_engine_agent::plan::{Entry, IdRange, Plan};
-use script_engine_core::Limits;
+use script_engine_core::{LayerMount, Limits};
 
 use crate::cgroup::Bounds;
 use crate::config::Root;
@@ -85,15 +85,18 @@ pub(crate) fn scratch_bytes(limits: &Limits) -> u64 {
     limits.work_bytes.saturating_add(limits.tmp_bytes.saturating_mul(2)).saturating_add(SCRIPTS_BYTES)
 }
 
-/// Makes the plan of a sandbox. `root_has_etc` says whether a root folder has settings of its own.
-pub(crate) fn plan(
-    limits: &Limits,
-    host: &Host,
-    root: &Root,
-    root_has_etc: bool,
-    ids: Ids,
-    cgroup: Option<&Path>,
-) -> Plan {
+/// What a sandbox finds in its file system.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tree<'a> {
+    pub(crate) root: &'a Root,
+    /// Whether a root folder has settings of its own.
+    pub(crate) has_etc: bool,
+    /// The packages.
+    pub(crate) layer: Option<&'a LayerMount>,
+}
+
+/// Makes the plan of a sandbox.
+pub(crate) fn plan(limits: &Limits, host: &Host, tree: Tree<'_>, ids: Ids, cgroup: Option<&Path>) -> Plan {
     let (uids, gids, agent_id) = match ids {
         Ids::Own { base } => {
             let both = vec![
@@ -118,15 +121,16 @@ pub(crate) fn plan(
         hostname: "sandbox".to_owned(),
         root_bytes: 1 << 20,
         root_inodes: 4096,
-        entries: entries(limits, host, root, root_has_etc),
+        entries: entries(limits, host, tree),
     }
 }
 
-fn entries(limits: &Limits, host: &Host, root: &Root, root_has_etc: bool) -> Vec<Entry> {
-    let mut entries = match root {
+fn entries(limits: &Limits, host: &Host, tree: Tree<'_>) -> Vec<Entry> {
+    let mut entries = match tree.root {
         Root::Host { more } => host_entries(host, more),
-        Root::Folder(path) => folder_entries(path, root_has_etc),
+        Root::Folder(path) => folder_entries(path, tree.has_etc),
     };
+    entries.extend(tree.layer.and_then(layer_entry));
     entries.extend(settings());
     for name in ["/proc", "/dev", "/tmp", "/work", "/scripts", "/run"] {
         entries.push(Entry::Folder { path: name.to_owned(), mode: 0o755 });
@@ -154,6 +158,12 @@ fn host_entries(host: &Host, more: &[std::path::PathBuf]) -> Vec<Entry> {
     entries.extend(host.toolchain_settings.iter().map(|it| bind(&format!("/etc/{it}"), true)));
     entries.extend(more.iter().filter_map(|it| it.to_str()).map(|it| bind(it, false)));
     entries
+}
+
+/// A layer whose path is not text was refused before.
+fn layer_entry(layer: &LayerMount) -> Option<Entry> {
+    let source = layer.source.to_str()?.to_owned();
+    Some(Entry::Bind { source, path: layer.at.clone(), optional: false })
 }
 
 fn folder_entries(root: &Path, has_etc: bool) -> Vec<Entry> {

@@ -13,7 +13,9 @@ use script_engine_core::contract::{
     BootSpec, Booted, ExecutorInfo, Filter, GcReport, Machine, OwnerStatus, Progress, ReapReport, RuntimeLease,
     RuntimeManager, SandboxPaths,
 };
-use script_engine_core::{Capability, Enforced, Error, Mechanism, OwnerId, Restriction, Result, RuntimeSpec};
+use script_engine_core::{
+    Capability, Enforced, Error, ErrorKind, LayerMount, Mechanism, OwnerId, Restriction, Result, RuntimeSpec,
+};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::UnixStream;
 
@@ -107,6 +109,9 @@ impl RuntimeManager for Manager {
 
     async fn provide(&self, spec: &RuntimeSpec, _progress: &dyn Progress) -> Result<RuntimeLease> {
         self.0.root(&spec.language)?;
+        if let Some(layer) = &spec.layer {
+            self.0.check_layer(layer)?;
+        }
         Ok(RuntimeLease { spec: spec.clone(), digest: None, hold: Arc::new(()) })
     }
 
@@ -116,7 +121,7 @@ impl RuntimeManager for Manager {
             None => self.probe().await?,
         };
         let root = self.0.root(&lease.spec.language)?.clone();
-        let booted = self.0.boot(&root, spec, &capability).await;
+        let booted = self.0.boot(&root, lease.spec.layer.as_ref(), spec, &capability).await;
         Arc::clone(&self.0).refill();
         Ok(booted?.0)
     }
@@ -248,13 +253,26 @@ impl Shared {
         });
     }
 
+    /// Sees that a layer can be put into a sandbox.
+    fn check_layer(&self, layer: &LayerMount) -> Result<()> {
+        if self.config.isolation == Isolation::Process {
+            let message = "packages need a file system of the sandbox's own; use `Isolation::Namespaces`";
+            return Err(Error::new(ErrorKind::Unsupported, message));
+        }
+        if layer.source.to_str().is_none() || !layer.source.is_dir() {
+            return Err(Error::new(ErrorKind::Unavailable, "the folder with the packages is not there")
+                .with_context("path", layer.source.display()));
+        }
+        Ok(())
+    }
+
     /// Sets a machine's limits and tells its launcher what to make.
     async fn launch(
         &self,
         machine: &LinuxMachine,
         number: u64,
         link: &mut UnixStream,
-        root: &Root,
+        (root, layer): (&Root, Option<&LayerMount>),
         spec: &BootSpec,
     ) -> Result<()> {
         let target = machine.cgroup().and_then(Cgroup::clone_target).map(Path::to_owned);
@@ -262,7 +280,8 @@ impl Shared {
         machine.resize(&spec.limits).await?;
         if self.config.isolation == Isolation::Namespaces {
             let has_etc = matches!(root, Root::Folder(path) if path.join("etc").is_dir());
-            let plan = plan::plan(&spec.limits, &self.host, root, has_etc, self.ids(number), target.as_deref());
+            let tree = plan::Tree { root, has_etc, layer };
+            let plan = plan::plan(&spec.limits, &self.host, tree, self.ids(number), target.as_deref());
             let frame = plan.encode().map_err(|error| SandboxError::Plan(error.to_string()))?;
             link.write_all(&frame).await.map_err(|error| SandboxError::Plan(error.to_string()))?;
         }
@@ -270,7 +289,13 @@ impl Shared {
     }
 
     /// Boots a sandbox that is claimed to be as `capability` says. Gives its number too.
-    pub(crate) async fn boot(&self, root: &Root, spec: &BootSpec, capability: &Capability) -> Result<(Booted, u64)> {
+    pub(crate) async fn boot(
+        &self,
+        root: &Root,
+        layer: Option<&LayerMount>,
+        spec: &BootSpec,
+        capability: &Capability,
+    ) -> Result<(Booted, u64)> {
         if self.spares.is_closed() {
             return Err(SandboxError::Closed.into());
         }
@@ -279,7 +304,7 @@ impl Shared {
             None => self.prepare().await?,
         };
         let Prepared { number, mut link, machine } = prepared;
-        if let Err(error) = self.launch(&machine, number, &mut link, root, spec).await {
+        if let Err(error) = self.launch(&machine, number, &mut link, (root, layer), spec).await {
             machine.destroy().await?;
             return Err(error);
         }

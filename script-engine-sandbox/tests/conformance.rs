@@ -98,7 +98,7 @@ impl Linux {
 #[async_trait]
 impl TestMachine for Linux {
     fn runtime(&self) -> RuntimeSpec {
-        RuntimeSpec { language: "bash".into(), image: String::new() }
+        RuntimeSpec { language: "bash".into(), image: String::new(), layer: None }
     }
 
     async fn leftovers(&self, owner: OwnerId) -> Result<Vec<String>> {

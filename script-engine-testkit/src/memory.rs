@@ -7,6 +7,7 @@ use script_engine_core::memory::{
     BroadcastEvents, MemoryArtifacts, MemoryCache, MemoryExecutions, MemoryOutput, MemoryScripts, MemorySecrets,
     NoDependencies, Subscription, TenantPolicy,
 };
+use script_engine_core::packages::Declared;
 use script_engine_core::{EngineEvent, RuntimeSpec, StoreRegistry};
 
 use crate::case::Case;
@@ -62,8 +63,8 @@ pub(crate) fn cache() -> CacheBackend {
 pub(crate) fn resolver() -> ResolverBackend {
     ResolverBackend {
         resolver: Arc::new(NoDependencies),
-        wanted: Vec::new(),
-        runtime: RuntimeSpec { language: "python".into(), image: "python".into() },
+        declared: Declared::default(),
+        runtime: RuntimeSpec { language: "python".into(), image: "python".into(), layer: None },
     }
 }
 

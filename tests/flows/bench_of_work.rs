@@ -7,6 +7,7 @@ use script_engine_core::contract::{
     Check, Language, LanguageInfo, Prepared, Requirement, Source, Step, Toolchain, Work,
 };
 use script_engine_core::memory::MemorySecrets;
+use script_engine_core::packages::{Declared, DependencyLock};
 use script_engine_core::{
     Engine, EngineBuilder, EntryPoint, ExecutionRecord, ExecutionRequest, Identity, JobFile, LanguageId,
     LimitOverrides, Limits, RelPath, Result, ScriptDraft, ScriptName, Settings,
@@ -27,15 +28,19 @@ impl Language for Acts {
         Ok(Work::Done(Check::new()))
     }
 
-    fn prepare(&self, source: &Source) -> Result<Work<Prepared>> {
+    fn dependencies(&self, _source: &Source) -> Result<Declared> {
+        Ok(Declared::default())
+    }
+
+    fn prepare(&self, source: &Source, _lock: Option<&DependencyLock>) -> Result<Work<Prepared>> {
         let file = JobFile { path: RelPath::parse("main.act")?, content: source.bytes.clone(), executable: false };
         let (files, argv) = (vec![file], vec!["act".into()]);
         if source.bytes.starts_with(b"act compiled") {
-            let prepared = Prepared { files: files.clone(), argv: argv.clone(), env: Vec::new() };
+            let prepared = Prepared { files: files.clone(), argv: argv.clone(), env: Vec::new(), with_packages: true };
             let read = Box::new(|_| Ok(prepared));
             return Ok(Work::InSandbox(Step { files, argv, env: Vec::new(), collect: Vec::new(), read }));
         }
-        Ok(Work::Done(Prepared { files, argv, env: Vec::new() }))
+        Ok(Work::Done(Prepared { files, argv, env: Vec::new(), with_packages: true }))
     }
 
     fn fit(&self, prepared: Prepared, _limits: &Limits) -> Prepared {
@@ -63,6 +68,7 @@ fn acts() -> Arc<dyn Language> {
         requirement: Requirement { least: "1".into(), mend: String::new() },
         image: String::new(),
         env: Vec::new(),
+        packages_dir: "/packages".into(),
     }))
 }
 

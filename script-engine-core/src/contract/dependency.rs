@@ -1,31 +1,27 @@
 //! Resolving packages: `lock` decides and is plain data, `materialize` fetches.
 
+use std::any::Any;
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use bytes::Bytes;
 
-use crate::{Digest, LanguageId, Result, RuntimeSpec, ScriptDependency};
+use super::Progress;
+use crate::packages::{Declared, DependencyLock, LayerUse, PackageSummary};
+use crate::{Digest, LanguageId, Result, RuntimeSpec};
 
-/// The exact closure of a set of packages, in its ecosystem's own form.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DependencyLock {
-    /// The language whose ecosystem it is.
-    pub language: LanguageId,
-    /// The ecosystem's own manifests and lock files, by name.
-    pub files: Vec<(String, Bytes)>,
-    /// The digest over all of them.
-    pub digest: Digest,
-}
-
-/// A read-only directory tree with the packages of one lock.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A read-only directory tree with the packages of one lock. It stays in place while this lives.
+#[derive(Clone, Debug)]
 pub struct DependencyLayer {
     /// The lock it was made from.
     pub lock: Digest,
-    /// Where it is on this machine.
+    /// The digest of the tree's manifest: names, modes and contents of all its files.
+    pub digest: Digest,
+    /// Where it is on this machine. Everybody may read it.
     pub path: PathBuf,
+    /// Keeps the tree from being removed.
+    pub hold: Arc<dyn Any + Send + Sync>,
 }
 
 /// Gets packages by the ecosystem's own resolver.
@@ -34,13 +30,27 @@ pub trait DependencyResolver: fmt::Debug + Send + Sync + 'static {
     /// Whether this resolver serves the language.
     fn supports(&self, language: &LanguageId) -> bool;
 
-    /// Decides the exact closure.
+    /// Decides the exact closure of what a version declares. Fails with `InvalidRequest` that names
+    /// the package and the reason (missing, yanked, in conflict, refused by policy), with
+    /// `Unavailable` if an index can't be reached. Cancel-safe: nothing but a cache entry may be left.
     ///
     /// - [DR-01] The same input gives the same bytes.
-    async fn lock(&self, wanted: &[ScriptDependency], runtime: &RuntimeSpec) -> Result<DependencyLock>;
+    async fn lock(&self, declared: &Declared, runtime: &RuntimeSpec, progress: &dyn Progress)
+    -> Result<DependencyLock>;
 
-    /// Gets the layer of a lock in place.
+    /// Gets the layer of a lock in place: the packages that a script runs with, or those that its
+    /// compiler needs as well. Cancel-safe: a layer is in place whole or not at all.
     ///
     /// - [DR-02] What does not have the locked digest is never served.
-    async fn materialize(&self, lock: &DependencyLock, runtime: &RuntimeSpec) -> Result<DependencyLayer>;
+    async fn materialize(
+        &self,
+        lock: &DependencyLock,
+        wanted: LayerUse,
+        runtime: &RuntimeSpec,
+        progress: &dyn Progress,
+    ) -> Result<DependencyLayer>;
+
+    /// Looks packages up by name or words, best first, at most `limit`. Fails with `Unsupported` where
+    /// the language's index offers no search.
+    async fn search(&self, language: &LanguageId, text: &str, limit: usize) -> Result<Vec<PackageSummary>>;
 }

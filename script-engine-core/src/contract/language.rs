@@ -7,6 +7,7 @@ use std::fmt;
 use bytes::Bytes;
 
 use super::toolchain::{Requirement, Toolchain};
+use crate::packages::{Declared, DependencyLock};
 use crate::{EntryPoint, JobFile, LanguageId, LimitOverrides, Limits, Problem, Result};
 
 /// What a language is, as data.
@@ -32,6 +33,8 @@ pub struct LanguageInfo {
     pub image: String,
     /// Environment variables that its programs need. One that the engine sets too, `PATH` say, takes its place.
     pub env: Vec<(String, String)>,
+    /// The absolute path at which a sandbox has the packages of a lock.
+    pub packages_dir: String,
 }
 
 /// A script's source and where it will be.
@@ -80,6 +83,9 @@ pub struct Prepared {
     pub argv: Vec<String>,
     /// Environment variables, on top of the language's.
     pub env: Vec<(String, String)>,
+    /// Whether the script runs with the packages of its lock at `packages_dir`; what was linked into a
+    /// program needs them no more.
+    pub with_packages: bool,
 }
 
 /// What came of a step in a sandbox.
@@ -132,9 +138,14 @@ pub trait Language: fmt::Debug + Send + Sync + 'static {
     /// Looks for syntax errors, before a version is accepted.
     fn check(&self, source: &Source) -> Result<Work<Check>>;
 
-    /// Makes of a source what a sandbox can start. Equal sources give equal results, so the engine
-    /// keeps them by content.
-    fn prepare(&self, source: &Source) -> Result<Work<Prepared>>;
+    /// Reads what the source declares inline about the packages it needs. Fails with `InvalidRequest`
+    /// that names the line of a declaration that can't be read.
+    fn dependencies(&self, source: &Source) -> Result<Declared>;
+
+    /// Makes of a source what a sandbox can start. With a lock, the step's sandbox has the layer for
+    /// compiling at `packages_dir`, and the script's the one for running. Equal input gives equal
+    /// results, so the engine keeps them by content.
+    fn prepare(&self, source: &Source, lock: Option<&DependencyLock>) -> Result<Work<Prepared>>;
 
     /// Fits a start to the limits that it gets: heap sizes and the like.
     fn fit(&self, prepared: Prepared, limits: &Limits) -> Prepared;

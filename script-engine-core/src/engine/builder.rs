@@ -12,12 +12,12 @@ use super::course::fault;
 use super::live::LiveTable;
 use super::toolchains::Toolchains;
 use crate::contract::{
-    AccessPolicy, Clock, CompiledCache, EventSink, ExecutionFilter, ExecutionStore, IdSource, Language, OutputStore,
-    ScriptExecutor, ScriptRegistry, ScriptStore, SecretProvider,
+    AccessPolicy, Clock, CompiledCache, DependencyResolver, EventSink, ExecutionFilter, ExecutionStore, IdSource,
+    Language, OutputStore, ScriptExecutor, ScriptRegistry, ScriptStore, SecretProvider,
 };
 use crate::memory::{
-    BroadcastEvents, MemoryCache, MemoryExecutions, MemoryOutput, MemoryScripts, MemorySecrets, SystemClock,
-    TenantPolicy, UuidIds,
+    BroadcastEvents, MemoryCache, MemoryExecutions, MemoryOutput, MemoryScripts, MemorySecrets, NoDependencies,
+    SystemClock, TenantPolicy, UuidIds,
 };
 use crate::{
     Ending, Error, ErrorKind, ExecutionRecord, ExecutionState, OutputRecord, OwnerId, Result, RetryAdvice, Settings,
@@ -48,6 +48,7 @@ pub struct EngineBuilder {
     secrets: Option<Arc<dyn SecretProvider>>,
     access: Option<Arc<dyn AccessPolicy>>,
     cache: Option<Arc<dyn CompiledCache>>,
+    packages: Arc<dyn DependencyResolver>,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn IdSource>,
     sinks: Vec<Arc<dyn EventSink>>,
@@ -67,6 +68,7 @@ impl EngineBuilder {
             secrets: None,
             access: None,
             cache: None,
+            packages: Arc::new(NoDependencies),
             clock: Arc::new(SystemClock),
             ids: Arc::new(UuidIds),
             sinks: Vec::new(),
@@ -151,6 +153,13 @@ impl EngineBuilder {
         self
     }
 
+    /// Sets who locks and fetches packages; else scripts have none.
+    #[must_use]
+    pub fn with_dependency_resolver(mut self, packages: Arc<dyn DependencyResolver>) -> Self {
+        self.packages = packages;
+        self
+    }
+
     /// Sets the clock.
     #[must_use]
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
@@ -197,6 +206,7 @@ impl EngineBuilder {
             cache: self
                 .cache
                 .unwrap_or_else(|| Arc::new(MemoryCache::new(settings.cache_entries, KEPT_COMPILED_BYTES))),
+            packages: self.packages,
             clock: self.clock,
             ids: self.ids,
             sinks: self.sinks,

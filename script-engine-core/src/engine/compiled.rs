@@ -1,4 +1,4 @@
-//! The stored form of what a language made of a source (format 1). Its readers trust nothing: a
+//! The stored form of what a language made of a source (format 2). Its readers trust nothing: a
 //! shared cache may hold what another version wrote.
 
 use bytes::Bytes;
@@ -7,7 +7,7 @@ use crate::contract::Prepared;
 use crate::wire::{Reader, WireError, Writer};
 use crate::{Error, JobFile, RelPath, Result};
 
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 
 pub(super) fn encode(prepared: &Prepared) -> Bytes {
     let mut w = Writer::default();
@@ -21,6 +21,7 @@ pub(super) fn encode(prepared: &Prepared) -> Bytes {
     w.list(&prepared.env, |w, (name, value)| {
         w.text(name).text(value);
     });
+    w.bool(prepared.with_packages);
     w.0.into()
 }
 
@@ -35,6 +36,7 @@ pub(super) fn decode(value: &[u8]) -> Result<Prepared> {
     let files = r.list(|r| Ok((r.text()?, r.bool()?, r.bytes()?))).map_err(broken)?;
     let argv = r.list(Reader::text).map_err(broken)?;
     let env = r.list(|r| Ok((r.text()?, r.text()?))).map_err(broken)?;
+    let with_packages = r.bool().map_err(broken)?;
     r.end().map_err(broken)?;
     let files = files
         .into_iter()
@@ -42,7 +44,7 @@ pub(super) fn decode(value: &[u8]) -> Result<Prepared> {
             Ok(JobFile { path: RelPath::parse(&path)?, content: content.into(), executable })
         })
         .collect::<Result<_>>()?;
-    Ok(Prepared { files, argv, env })
+    Ok(Prepared { files, argv, env, with_packages })
 }
 
 #[cfg(test)]
@@ -59,6 +61,7 @@ mod tests {
             }],
             argv: vec!["node".into(), "/scripts/main.mjs".into()],
             env: vec![("A".into(), "b".into())],
+            with_packages: true,
         };
         let bytes = encode(&prepared);
         assert_eq!(decode(&bytes).unwrap(), prepared);

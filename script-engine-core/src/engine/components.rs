@@ -9,8 +9,8 @@ use super::admit::Admission;
 use super::live::LiveTable;
 use super::toolchains::Toolchains;
 use crate::contract::{
-    AccessPolicy, Clock, CompiledCache, EventSink, ExecutionStore, IdSource, Language, OutputStore, ScriptExecutor,
-    ScriptRegistry, ScriptStore, SecretProvider,
+    AccessPolicy, Clock, CompiledCache, DependencyResolver, EventSink, ExecutionStore, IdSource, Language, OutputStore,
+    ScriptExecutor, ScriptRegistry, ScriptStore, SecretProvider,
 };
 use crate::memory::BroadcastEvents;
 use crate::{EngineEvent, Error, LanguageId, OwnerId, Result, Settings, Timestamp};
@@ -28,6 +28,7 @@ pub(super) struct Components {
     pub(super) secrets: Arc<dyn SecretProvider>,
     pub(super) access: Arc<dyn AccessPolicy>,
     pub(super) cache: Arc<dyn CompiledCache>,
+    pub(super) packages: Arc<dyn DependencyResolver>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) ids: Arc<dyn IdSource>,
     pub(super) sinks: Vec<Arc<dyn EventSink>>,

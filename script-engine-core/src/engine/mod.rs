@@ -9,6 +9,7 @@ mod course;
 mod flow;
 mod live;
 mod output;
+mod packages;
 mod prepare;
 mod provision;
 mod route;
@@ -18,6 +19,7 @@ mod schedule;
 mod settle;
 mod shutdown;
 mod step;
+mod step_runner;
 mod supervise;
 mod toolchains;
 mod watch;
@@ -29,6 +31,7 @@ use bytes::Bytes;
 pub use builder::EngineBuilder;
 pub use live::Vitals;
 pub use shutdown::{Shutdown, ShutdownReport};
+pub use step_runner::{StepPlace, StepRunner};
 
 use accept::Submission;
 use components::Components;
@@ -184,7 +187,7 @@ impl Engine {
 
     /// Gets every executor ready for a language, so that its next script starts sooner.
     pub async fn preload(&self, language: &LanguageId) -> Result<()> {
-        let runtime = prepare::runtime(self.components.language(language)?.info());
+        let runtime = prepare::runtime(self.components.language(language)?.info(), None);
         for executor in &self.components.executors {
             executor.preload(&runtime).await?;
         }
@@ -200,6 +203,17 @@ impl Engine {
     /// The languages that it was built with, as data.
     pub fn languages(&self) -> impl Iterator<Item = &LanguageInfo> {
         self.components.languages.iter().map(|it| it.info())
+    }
+
+    /// Looks packages of a language up by name or words, best first, at most `limit`. Fails with
+    /// `Unsupported` where the language's index offers no search.
+    pub async fn search_packages(
+        &self,
+        language: &LanguageId,
+        text: &str,
+        limit: usize,
+    ) -> Result<Vec<crate::packages::PackageSummary>> {
+        self.components.search_packages(language, text, limit).await
     }
 
     /// Accepts nothing more, waits for or cancels what is under way, and lets go of everything.

@@ -10,10 +10,11 @@ use super::components::Components;
 use super::course::{Course, Ended};
 use super::output::OutputCollector;
 use super::provision::Unprovided;
-use crate::contract::{Language, LanguageInfo, Prepared as Compiled, Toolchain};
+use crate::contract::{DependencyLayer, Language, LanguageInfo, Prepared as Compiled, Toolchain};
 use crate::output::SecretMasker;
+use crate::packages::LayerUse;
 use crate::{
-    Cancel, Error, Job, JobFile, Limits, Outcome, RelPath, Result, RuntimeSpec, Secret, SecretScope, Stage, Stdin,
+    Cancel, Error, Job, JobFile, LayerMount, Outcome, RelPath, Result, RuntimeSpec, Secret, SecretScope, Stage, Stdin,
 };
 
 /// Where a script puts its result.
@@ -27,6 +28,7 @@ pub(super) struct Prepared {
     pub(super) job: Job,
     pub(super) output: OutputCollector,
     pub(super) toolchain: String,
+    pub(super) layer: Option<DependencyLayer>,
 }
 
 impl Components {
@@ -38,10 +40,12 @@ impl Components {
         let given_up = async { Outcome::Cancelled(live.cancelled().await) };
         let made = self.provision(given_up, |cancel| self.make_job(&course, cancel)).await;
         match made {
-            Ok(Made { job, output, toolchain }) => Ok(Prepared { course, permit, job, output, toolchain }),
-            Err(Unprovided { outcome, note }) => {
+            Ok(Made { job, output, toolchain, layer }) => {
+                Ok(Prepared { course, permit, job, output, toolchain, layer })
+            }
+            Err(Unprovided { outcome, unclean }) => {
                 let mut ended = Ended::early(course, Some(permit), outcome);
-                ended.notes.extend(note);
+                ended.notes.extend(unclean.map(|it| it.to_string()));
                 Err(Box::new(ended))
             }
         }
@@ -61,6 +65,11 @@ impl Components {
         compiled: Compiled,
         toolchain: &Toolchain,
     ) -> Result<Made> {
+        let manifest = &course.version.manifest;
+        let layer = match compiled.with_packages {
+            true => self.layer(language.as_ref(), manifest, LayerUse::Run, Some(course.record.id())).await?,
+            false => None,
+        };
         let scope = SecretScope { tenant: course.request.identity.tenant.clone() };
         let secrets = self.secrets.resolve(&course.request.secrets, &scope).await?;
         let values = secrets.iter().map(|it| it.expose().to_vec()).chain(course.parameter_secrets.iter().cloned());
@@ -71,8 +80,8 @@ impl Components {
         course.live.printing.send_replace(true);
         let output =
             OutputCollector::new(sink, masker, &self.settings, limits.output_bytes, course.request.on_output_limit);
-        let job = job(course, language.info(), compiled, &secrets, limits)?;
-        Ok(Made { job, output, toolchain: toolchain.to_string() })
+        let job = job(course, language.info(), compiled, layer.as_ref(), &secrets)?;
+        Ok(Made { job, output, toolchain: toolchain.to_string(), layer })
     }
 }
 
@@ -81,16 +90,23 @@ struct Made {
     job: Job,
     output: OutputCollector,
     toolchain: String,
+    layer: Option<DependencyLayer>,
 }
 
-fn job(course: &Course, info: &LanguageInfo, compiled: Compiled, secrets: &[Secret], limits: &Limits) -> Result<Job> {
+fn job(
+    course: &Course,
+    info: &LanguageInfo,
+    compiled: Compiled,
+    layer: Option<&DependencyLayer>,
+    secrets: &[Secret],
+) -> Result<Job> {
     let mut files = compiled.files;
     files.push(JobFile {
         path: RelPath::parse("args.json")?,
         content: Bytes::from(course.delivery.args_json.clone()),
         executable: false,
     });
-    let mut env = environment(info, &compiled.env);
+    let mut env = environment(&info.env, &compiled.env);
     env.push(("SCRIPT_EXECUTION_ID".into(), course.record.id().to_string().into_bytes()));
     env.push(("SCRIPT_ARGS_FILE".into(), b"/scripts/args.json".to_vec()));
     env.push(("SCRIPT_RESULT".into(), RESULT_PATH.as_bytes().to_vec()));
@@ -106,22 +122,25 @@ fn job(course: &Course, info: &LanguageInfo, compiled: Compiled, secrets: &[Secr
         env.push((wanted.variable.clone(), secret.expose().to_vec()));
     }
     Ok(Job {
-        runtime: runtime(info),
+        runtime: runtime(info, layer),
         files,
         argv: compiled.argv,
         env,
         stdin: course.request.stdin != Stdin::Empty,
-        limits: limits.clone(),
+        limits: course.record.begun.limits.clone(),
     })
 }
 
-/// The runtime of a language without further packages.
-pub(super) fn runtime(info: &LanguageInfo) -> RuntimeSpec {
-    RuntimeSpec { language: info.id.to_string(), image: info.image.clone() }
+/// The runtime of a language, with the packages of a layer if there is one.
+pub(super) fn runtime(info: &LanguageInfo, layer: Option<&DependencyLayer>) -> RuntimeSpec {
+    let mount =
+        |it: &DependencyLayer| LayerMount { digest: it.digest, source: it.path.clone(), at: info.packages_dir.clone() };
+    RuntimeSpec { language: info.id.to_string(), image: info.image.clone(), layer: layer.map(mount) }
 }
 
-/// The environment that every program gets: nothing of the host's. Of two values for one name the later one holds.
-pub(super) fn environment(info: &LanguageInfo, more: &[(String, String)]) -> Vec<(String, Vec<u8>)> {
+/// The environment that every program gets, nothing of the host's, with two lists of more. Of two values for one name
+/// the later one holds.
+pub(super) fn environment(first: &[(String, String)], second: &[(String, String)]) -> Vec<(String, Vec<u8>)> {
     let base = [
         ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
         ("HOME", "/work"),
@@ -129,9 +148,9 @@ pub(super) fn environment(info: &LanguageInfo, more: &[(String, String)]) -> Vec
         ("LANG", "C.UTF-8"),
     ];
     let own = base.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec()));
-    let language = info.env.iter().chain(more).map(|(name, value)| (name.clone(), value.clone().into_bytes()));
+    let more = first.iter().chain(second).map(|(name, value)| (name.clone(), value.clone().into_bytes()));
     let mut all: Vec<(String, Vec<u8>)> = Vec::new();
-    for (name, value) in own.chain(language) {
+    for (name, value) in own.chain(more) {
         match all.iter_mut().find(|it| it.0 == name) {
             Some(there) => there.1 = value,
             None => all.push((name, value)),

@@ -33,15 +33,16 @@ impl Bounds {
 impl Components {
     /// Runs the job. Whatever happens, the sandbox is released before this returns.
     pub(super) async fn run(&self, prepared: Prepared) -> Box<Ended> {
-        let Prepared { mut course, permit, job, mut output, toolchain } = prepared;
+        // The layer stays in place until the sandbox is released.
+        let Prepared { mut course, permit, job, mut output, toolchain, layer: _layer } = prepared;
         let spawned = match self.spawn(&mut course, job).instrument(info_span!("spawn")).await {
             Ok(spawned) => spawned,
-            Err(Unprovided { outcome, note }) => {
+            Err(Unprovided { outcome, unclean }) => {
                 let outcome = output.masked_outcome(outcome);
                 let collected = output.finish(Ok(None)).await;
                 let mut ended = Ended::early(course, Some(permit), outcome);
                 ended.output = Some(collected);
-                ended.notes.extend(note);
+                ended.notes.extend(unclean.map(|it| it.to_string()));
                 return Box::new(ended);
             }
         };

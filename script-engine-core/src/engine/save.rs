@@ -7,7 +7,7 @@ use crate::contract::{Action, Language, NewVersion, Source};
 use crate::detect::{check_source, detect};
 use crate::parameters::ParameterSchema;
 use crate::script::{DEFAULT_BRANCH, Manifest};
-use crate::{Error, Identity, Problem, RefName, Result, ScriptDraft, ScriptId, ScriptVersion};
+use crate::{Error, Identity, RefName, Result, ScriptDraft, ScriptId, ScriptVersion};
 
 impl Components {
     /// Checks a draft and keeps it as a version of its script. On `Err` nothing was kept.
@@ -20,12 +20,15 @@ impl Components {
         if !found.is_empty() {
             return Err(Error::invalid_all(found.iter().map(crate::contract::Diagnostic::problem).collect()));
         }
+        let declared = self.declared(&language, source.clone(), &draft.dependencies).await?;
+        let lock = self.locked(language.as_ref(), &declared).await?;
         let manifest = Manifest {
             language: language.info().id.clone(),
             entry_point: source.entry_point,
             source: draft.source,
             parameter_schema: draft.parameter_schema,
             dependencies: draft.dependencies,
+            lock,
             limits: draft.limits,
             network: draft.network,
         };
@@ -53,11 +56,6 @@ impl Components {
             && let Err(found) = ParameterSchema::compile(schema)
         {
             problems.extend(found);
-        }
-        if let Some(first) = draft.dependencies.first() {
-            let message =
-                format!("names the package {}, and no resolver is configured; save it without packages", first.name);
-            problems.push(Problem { field: "dependencies".into(), message });
         }
         let infos = self.languages.iter().map(|it| it.info());
         let found = detect(draft.language.as_ref(), draft.entry_point.as_ref(), &draft.source, infos)

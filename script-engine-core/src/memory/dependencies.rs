@@ -2,10 +2,11 @@
 
 use async_trait::async_trait;
 
-use crate::contract::{DependencyLayer, DependencyLock, DependencyResolver};
-use crate::{Digest, Error, ErrorKind, LanguageId, Result, RuntimeSpec, ScriptDependency};
+use crate::contract::{DependencyLayer, DependencyResolver, Progress};
+use crate::packages::{Declared, DependencyLock, LayerUse, PackageSummary};
+use crate::{Error, ErrorKind, LanguageId, Result, RuntimeSpec};
 
-/// Resolves the empty list of packages, and refuses every other.
+/// Resolves no packages at all, and refuses every other wish.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoDependencies;
 
@@ -15,9 +16,14 @@ impl DependencyResolver for NoDependencies {
         false
     }
 
-    async fn lock(&self, wanted: &[ScriptDependency], runtime: &RuntimeSpec) -> Result<DependencyLock> {
-        if !wanted.is_empty() {
-            let names: Vec<&str> = wanted.iter().map(|it| it.name.as_str()).collect();
+    async fn lock(
+        &self,
+        declared: &Declared,
+        runtime: &RuntimeSpec,
+        _progress: &dyn Progress,
+    ) -> Result<DependencyLock> {
+        if declared.needs_lock() {
+            let names: Vec<&str> = declared.packages.iter().map(|it| it.name.as_str()).collect();
             return Err(Error::new(
                 ErrorKind::Unsupported,
                 "no dependency resolver is configured; remove the packages or register a resolver",
@@ -25,16 +31,26 @@ impl DependencyResolver for NoDependencies {
             .with_context("packages", names.join(", "))
             .with_context("language", &runtime.language));
         }
-        let language = LanguageId::parse(&runtime.language)?;
-        Ok(DependencyLock { language, files: Vec::new(), digest: Digest::of(b"") })
+        DependencyLock::new(LanguageId::parse(&runtime.language)?, String::new(), Vec::new(), Vec::new())
     }
 
-    async fn materialize(&self, lock: &DependencyLock, _runtime: &RuntimeSpec) -> Result<DependencyLayer> {
-        let message = if lock.files.is_empty() && lock.digest == Digest::of(b"") {
+    async fn materialize(
+        &self,
+        lock: &DependencyLock,
+        _wanted: LayerUse,
+        _runtime: &RuntimeSpec,
+        _progress: &dyn Progress,
+    ) -> Result<DependencyLayer> {
+        let message = if lock.files.is_empty() && lock.packages.is_empty() && lock.verify().is_ok() {
             "an empty lock has no layer; start without one"
         } else {
             "no dependency resolver is configured; register the one that made this lock"
         };
         Err(Error::new(ErrorKind::Unsupported, message).with_context("lock", lock.digest))
+    }
+
+    async fn search(&self, language: &LanguageId, _text: &str, _limit: usize) -> Result<Vec<PackageSummary>> {
+        Err(Error::new(ErrorKind::Unsupported, "no dependency resolver is configured; register one")
+            .with_context("language", language))
     }
 }

@@ -236,6 +236,7 @@ mod tests {
                 source: Bytes::from_static(source.as_bytes()),
                 parameter_schema: None,
                 dependencies: Vec::new(),
+                lock: None,
                 limits: LimitOverrides::default(),
                 network: NetworkPolicy::Off,
             }),

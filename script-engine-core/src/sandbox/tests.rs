@@ -91,7 +91,7 @@ fn booted(min_abi: u32) -> (Agent, Arc<FakeMachine>, Booted) {
 
 fn job() -> Job {
     Job {
-        runtime: RuntimeSpec { language: "bash".into(), image: String::new() },
+        runtime: RuntimeSpec { language: "bash".into(), image: String::new(), layer: None },
         files: Vec::new(),
         argv: vec!["bash".into(), "/scripts/main.sh".into()],
         env: vec![("A".into(), b"b".to_vec())],

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use script_engine_core::contract::{
     Check, Diagnostic, Language, LanguageInfo, Prepared, Source, Step, StepOutput, Toolchain, Work,
 };
+use script_engine_core::packages::{Declared, DependencyLock};
 use script_engine_core::{Error, JobFile, LimitOverrides, Limits, RelPath, Result};
 
 use crate::facts::Facts;
@@ -35,6 +36,7 @@ impl Bash {
             mend: "install bash 5 or newer (Debian: bash; Alpine: bash)",
             image: "alpine:3.19",
             env: &[],
+            packages_dir: "/packages",
         };
         Ok(Self { info: facts.info()? })
     }
@@ -63,13 +65,17 @@ impl Language for Bash {
         }))
     }
 
-    fn prepare(&self, source: &Source) -> Result<Work<Prepared>> {
+    fn dependencies(&self, _source: &Source) -> Result<Declared> {
+        Ok(Declared::default())
+    }
+
+    fn prepare(&self, source: &Source, _lock: Option<&DependencyLock>) -> Result<Work<Prepared>> {
         source_text::check(&source.bytes)?;
         let mut argv = vec!["bash".to_owned()];
         argv.extend(OPTIONS.read(&source.bytes)?);
         argv.push(format!("/scripts/{}", source.entry_point));
         let text = unix_lines(&source.bytes).map_err(|it| source_text::refused(&it))?;
-        Ok(Work::Done(Prepared { files: vec![file(source, text)?], argv, env: Vec::new() }))
+        Ok(Work::Done(Prepared { files: vec![file(source, text)?], argv, env: Vec::new(), with_packages: true }))
     }
 
     fn fit(&self, prepared: Prepared, _limits: &Limits) -> Prepared {

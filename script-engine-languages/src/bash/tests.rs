@@ -32,15 +32,17 @@ fn marks_of_editors_do_no_harm() {
         "echo a\necho b\r\n",
         &["line 2, column 7: this line ends in CRLF and others do not; save the script with LF line ends"],
     );
-    let prepared = carry_out(Bash::new().unwrap().prepare(&source(b"\xef\xbb\xbfa\r\nb\rc\r\nd\r")).unwrap()).unwrap();
+    let prepared =
+        carry_out(Bash::new().unwrap().prepare(&source(b"\xef\xbb\xbfa\r\nb\rc\r\nd\r"), None).unwrap()).unwrap();
     assert_eq!(prepared.files[0].content, &b"a\nb\rc\nd\r"[..]);
 }
 
 #[test]
 fn the_line_on_top_is_heeded() {
     let bash = Bash::new().unwrap();
-    let prepared =
-        carry_out(bash.prepare(&source(b"#!/usr/bin/env -S bash -euo pipefail\nfalse | true\necho no\n")).unwrap());
+    let prepared = carry_out(
+        bash.prepare(&source(b"#!/usr/bin/env -S bash -euo pipefail\nfalse | true\necho no\n"), None).unwrap(),
+    );
     let prepared = prepared.unwrap();
     assert_eq!(prepared.argv, ["bash", "-euo", "pipefail", "/scripts/main.sh"]);
     let output = run(&prepared.files, &prepared.argv, &prepared.env, b"");

@@ -3,6 +3,7 @@
 use script_engine_core::contract::{
     Check, Diagnostic, Language, LanguageInfo, Prepared, Source, Step, StepOutput, Toolchain, Work,
 };
+use script_engine_core::packages::{Declared, DependencyLock};
 use script_engine_core::{Error, JobFile, LimitOverrides, Limits, RelPath, Result};
 
 use crate::facts::Facts;
@@ -43,6 +44,7 @@ impl Python {
                 // Files, stdin and stdout are UTF-8 whatever the image's locale; bytes that are not pass unharmed.
                 ("PYTHONUTF8", "1"),
             ],
+            packages_dir: "/packages",
         };
         Ok(Self { info: facts.info()? })
     }
@@ -68,12 +70,16 @@ impl Language for Python {
         }))
     }
 
-    fn prepare(&self, source: &Source) -> Result<Work<Prepared>> {
+    fn dependencies(&self, _source: &Source) -> Result<Declared> {
+        Ok(Declared::default())
+    }
+
+    fn prepare(&self, source: &Source, _lock: Option<&DependencyLock>) -> Result<Work<Prepared>> {
         source_text::check(&source.bytes)?;
         let mut argv = vec!["python3".to_owned()];
         argv.extend(OPTIONS.read(&source.bytes)?);
         argv.push(format!("/scripts/{}", source.entry_point));
-        Ok(Work::Done(Prepared { files: vec![file(source)?], argv, env: Vec::new() }))
+        Ok(Work::Done(Prepared { files: vec![file(source)?], argv, env: Vec::new(), with_packages: true }))
     }
 
     fn fit(&self, prepared: Prepared, _limits: &Limits) -> Prepared {

@@ -23,7 +23,7 @@ fn check(text: &[u8], expect: &[&str]) {
 
 fn run_script(text: &str, stdin: &[u8]) -> StepOutput {
     let python = Python::new().unwrap();
-    let prepared = carry_out(python.prepare(&source(text.as_bytes())).unwrap()).unwrap();
+    let prepared = carry_out(python.prepare(&source(text.as_bytes()), None).unwrap()).unwrap();
     let env: Vec<_> = python.info().env.iter().chain(&prepared.env).cloned().collect();
     run(&prepared.files, &prepared.argv, &env, stdin)
 }
@@ -78,7 +78,7 @@ fn siblings_can_be_imported() {
         executable: false,
     };
     let python = Python::new().unwrap();
-    let prepared = carry_out(python.prepare(&source(b"import helper\nprint(helper.X)\n")).unwrap()).unwrap();
+    let prepared = carry_out(python.prepare(&source(b"import helper\nprint(helper.X)\n"), None).unwrap()).unwrap();
     let files = [prepared.files[0].clone(), file("helper.py", "X = 7\n")];
     let output = run(&files, &prepared.argv, &python.info().env, b"");
     assert_eq!(output.stdout, &b"7\n"[..], "{:?}", output.stderr);

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use script_engine_core::contract::{
     Check, Diagnostic, Language, LanguageInfo, Prepared, Source, Step, StepOutput, Toolchain, Work,
 };
+use script_engine_core::packages::{Declared, DependencyLock};
 use script_engine_core::{EntryPoint, Error, JobFile, LimitOverrides, Limits, RelPath, Result};
 
 use self::form::{Dialect, Form, Module};
@@ -51,6 +52,7 @@ impl TypeScript {
             mend: "install Node.js 20 or newer below /usr (Debian: nodejs; Alpine: nodejs)",
             image: "node:22-alpine",
             env: &[],
+            packages_dir: "/node_modules",
         };
         Ok(Self { info: facts.info()? })
     }
@@ -71,7 +73,11 @@ impl Language for TypeScript {
         }
     }
 
-    fn prepare(&self, source: &Source) -> Result<Work<Prepared>> {
+    fn dependencies(&self, _source: &Source) -> Result<Declared> {
+        Ok(Declared::default())
+    }
+
+    fn prepare(&self, source: &Source, _lock: Option<&DependencyLock>) -> Result<Work<Prepared>> {
         source_text::check(&source.bytes)?;
         let transpiled = match parse(source)? {
             Parsed::Sound(it) => it,
@@ -94,7 +100,7 @@ impl Language for TypeScript {
                 files.extend(manifest(&source.entry_point, transpiled.module)?);
             }
         }
-        Ok(Work::Done(Prepared { files, argv, env: Vec::new() }))
+        Ok(Work::Done(Prepared { files, argv, env: Vec::new(), with_packages: true }))
     }
 
     fn fit(&self, prepared: Prepared, _limits: &Limits) -> Prepared {

@@ -22,7 +22,7 @@ fn check(name: &str, text: &str, expect: &[&str]) {
 }
 
 fn run_script(name: &str, text: &str) -> StepOutput {
-    let prepared = carry_out(TypeScript::new().unwrap().prepare(&source(name, text)).unwrap()).unwrap();
+    let prepared = carry_out(TypeScript::new().unwrap().prepare(&source(name, text), None).unwrap()).unwrap();
     run(&prepared.files, &prepared.argv, &prepared.env, b"")
 }
 
@@ -176,6 +176,8 @@ fn what_is_no_text_is_refused() {
     let typescript = TypeScript::new().unwrap();
     let found = carry_out(typescript.check(&bytes(b"let a = '\xc3\xa4\xff';")).unwrap()).unwrap();
     assert_eq!(found[0].to_string(), "line 1, column 11: not UTF-8; save the script as UTF-8");
-    assert!(typescript.prepare(&bytes(b"let a = ;")).unwrap_err().to_string().starts_with("source: line 1, column 9"));
+    assert!(
+        typescript.prepare(&bytes(b"let a = ;"), None).unwrap_err().to_string().starts_with("source: line 1, column 9")
+    );
     assert!(typescript.check(&bytes(b"#!/usr/bin/env -S node --inspect\n1")).is_err());
 }

@@ -1,5 +1,7 @@
 //! Plans as tables.
 
+use script_engine_core::Digest;
+
 use super::*;
 use crate::cgroup::Place;
 
@@ -14,7 +16,7 @@ fn host(may_map_ids: bool) -> Host {
 }
 
 fn make(root: &Root, root_has_etc: bool, ids: Ids) -> Plan {
-    plan(&Limits::default(), &host(true), root, root_has_etc, ids, None)
+    plan(&Limits::default(), &host(true), Tree { root, has_etc: root_has_etc, layer: None }, ids, None)
 }
 
 #[test]
@@ -95,7 +97,10 @@ fn a_host_root_has_programs_and_no_homes() {
 #[test]
 fn scratch_space_is_bounded_and_belongs_to_the_script() {
     let limits = Limits { work_bytes: 1, tmp_bytes: 2, files: 3, ..Limits::default() };
-    let plan = plan(&limits, &host(true), &Root::default(), false, Ids::Own { base: 1 }, Some(Path::new("/c")));
+    let layer = LayerMount { digest: Digest::of(b""), source: "/srv/layer".into(), at: "/packages".into() };
+    let root = Root::default();
+    let tree = Tree { root: &root, has_etc: false, layer: Some(&layer) };
+    let plan = plan(&limits, &host(true), tree, Ids::Own { base: 1 }, Some(Path::new("/c")));
     assert_eq!(plan.cgroup, "/c");
     let memory = |wanted: &str| {
         plan.entries.iter().find_map(|it| match it {
@@ -108,4 +113,6 @@ fn scratch_space_is_bounded_and_belongs_to_the_script() {
     assert_eq!(memory("/dev/shm"), Some((2, 3, true)));
     assert_eq!(memory("/scripts"), Some((SCRIPTS_BYTES, SCRIPTS_FILES, false)));
     assert!(plan.encode().is_ok());
+    let bind = Entry::Bind { source: "/srv/layer".into(), path: "/packages".into(), optional: false };
+    assert!(plan.entries.contains(&bind));
 }

@@ -50,7 +50,7 @@ impl Harness {
     }
 
     pub(crate) async fn boot(&self) -> Result<Booted> {
-        let spec = RuntimeSpec { language: "bash".into(), image: String::new() };
+        let spec = RuntimeSpec { language: "bash".into(), image: String::new(), layer: None };
         let lease = self.manager.provide(&spec, &Silent).await?;
         self.manager.boot(&lease, &BootSpec { limits: self.limits.clone() }).await
     }
@@ -64,7 +64,7 @@ impl Harness {
         let machine = Arc::clone(&booted.machine);
         let mut sandbox = AgentSandbox::connect(booted, SessionSettings::default()).await.expect("connects");
         let job = Job {
-            runtime: RuntimeSpec { language: "bash".into(), image: String::new() },
+            runtime: RuntimeSpec { language: "bash".into(), image: String::new(), layer: None },
             files: Vec::new(),
             argv: vec!["/bin/sh".into(), "-c".into(), script.into()],
             env: vec![("PATH".into(), b"/usr/bin:/bin".to_vec())],

@@ -48,7 +48,7 @@ impl ExecutorBackend for FakeBackend {
 #[async_trait]
 impl TestMachine for FakeBackend {
     fn runtime(&self) -> RuntimeSpec {
-        RuntimeSpec { language: "bash".into(), image: "bash".into() }
+        RuntimeSpec { language: "bash".into(), image: "bash".into(), layer: None }
     }
 
     async fn leftovers(&self, owner: OwnerId) -> Result<Vec<String>> {

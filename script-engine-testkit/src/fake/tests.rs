@@ -11,7 +11,7 @@ use std::time::Duration;
 
 fn job(source: &str) -> Job {
     Job {
-        runtime: RuntimeSpec { language: "bash".into(), image: "bash".into() },
+        runtime: RuntimeSpec { language: "bash".into(), image: "bash".into(), layer: None },
         files: vec![JobFile {
             path: RelPath::parse("main.sh").unwrap(),
             content: Bytes::copy_from_slice(source.as_bytes()),

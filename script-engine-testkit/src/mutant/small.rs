@@ -8,13 +8,13 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use async_trait::async_trait;
 use bytes::Bytes;
 use script_engine_core::contract::{
-    AccessPolicy, Action, ArtifactStore, CompiledCache, DependencyLayer, DependencyLock, DependencyResolver, EventSink,
+    AccessPolicy, Action, ArtifactStore, CompiledCache, DependencyLayer, DependencyResolver, EventSink, Progress,
     SecretProvider,
 };
 use script_engine_core::memory::{MemoryArtifacts, NoDependencies};
+use script_engine_core::packages::{Declared, DependencyLock, LayerUse, PackageSummary};
 use script_engine_core::{
-    Digest, EngineEvent, Identity, LanguageId, Result, RuntimeSpec, ScriptDependency, Secret, SecretRef, SecretScope,
-    TenantId,
+    Digest, EngineEvent, Identity, LanguageId, Result, RuntimeSpec, Secret, SecretRef, SecretScope, TenantId,
 };
 
 use super::Mutant;
@@ -247,8 +247,13 @@ impl DependencyResolver for BrokenResolver {
         NoDependencies.supports(language)
     }
 
-    async fn lock(&self, wanted: &[ScriptDependency], runtime: &RuntimeSpec) -> Result<DependencyLock> {
-        let mut lock = NoDependencies.lock(wanted, runtime).await?;
+    async fn lock(
+        &self,
+        declared: &Declared,
+        runtime: &RuntimeSpec,
+        progress: &dyn Progress,
+    ) -> Result<DependencyLock> {
+        let mut lock = NoDependencies.lock(declared, runtime, progress).await?;
         if self.fault == ResolverFault::Varies {
             let stamp = self.locks.fetch_add(1, Ordering::Relaxed);
             lock.files.push(("stamp".into(), stamp.to_string().into()));
@@ -256,10 +261,25 @@ impl DependencyResolver for BrokenResolver {
         Ok(lock)
     }
 
-    async fn materialize(&self, lock: &DependencyLock, runtime: &RuntimeSpec) -> Result<DependencyLayer> {
+    async fn materialize(
+        &self,
+        lock: &DependencyLock,
+        wanted: LayerUse,
+        runtime: &RuntimeSpec,
+        progress: &dyn Progress,
+    ) -> Result<DependencyLayer> {
         match self.fault {
-            ResolverFault::Serves => Ok(DependencyLayer { lock: lock.digest, path: "/nowhere".into() }),
-            ResolverFault::Varies => NoDependencies.materialize(lock, runtime).await,
+            ResolverFault::Serves => Ok(DependencyLayer {
+                lock: lock.digest,
+                digest: lock.digest,
+                path: "/nowhere".into(),
+                hold: Arc::new(()),
+            }),
+            ResolverFault::Varies => NoDependencies.materialize(lock, wanted, runtime, progress).await,
         }
+    }
+
+    async fn search(&self, language: &LanguageId, text: &str, limit: usize) -> Result<Vec<PackageSummary>> {
+        NoDependencies.search(language, text, limit).await
     }
 }

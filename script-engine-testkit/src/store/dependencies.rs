@@ -4,8 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use script_engine_core::contract::DependencyResolver;
-use script_engine_core::{Digest, RuntimeSpec, ScriptDependency};
+use script_engine_core::contract::{DependencyResolver, Progress};
+use script_engine_core::packages::{Declared, LayerUse};
+use script_engine_core::{Digest, RuntimeSpec};
 
 use super::Factory;
 use crate::case::{Case, on};
@@ -17,7 +18,7 @@ pub struct ResolverBackend {
     /// The resolver.
     pub resolver: Arc<dyn DependencyResolver>,
     /// What to resolve; may be empty.
-    pub wanted: Vec<ScriptDependency>,
+    pub declared: Declared,
     /// The runtime to resolve it for.
     pub runtime: RuntimeSpec,
 }
@@ -26,6 +27,13 @@ impl fmt::Debug for ResolverBackend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.resolver.fmt(f)
     }
+}
+
+/// Progress that nobody hears of.
+struct Unheard;
+
+impl Progress for Unheard {
+    fn report(&self, _step: &str, _done: u64, _total: Option<u64>) {}
 }
 
 type Made = Factory<ResolverBackend>;
@@ -42,21 +50,21 @@ pub fn dependency_resolver(make: Made) -> Vec<Case> {
 
 async fn dr_01(make: Arc<Made>) -> Proof {
     let it = make().await?;
-    let first = it.resolver.lock(&it.wanted, &it.runtime).await?;
+    let first = it.resolver.lock(&it.declared, &it.runtime, &Unheard).await?;
     ensure!(first.language.as_str() == it.runtime.language, "the lock is of language {}", first.language);
     for _ in 0..3 {
-        let again = it.resolver.lock(&it.wanted, &it.runtime).await?;
+        let again = it.resolver.lock(&it.declared, &it.runtime, &Unheard).await?;
         ensure!(again == first, "the second lock is {again:?}, the first was {first:?}");
     }
     let other = make().await?;
-    let again = other.resolver.lock(&it.wanted, &it.runtime).await?;
+    let again = other.resolver.lock(&it.declared, &it.runtime, &Unheard).await?;
     ensure!(again == first, "another resolver's lock is {again:?}, the first was {first:?}");
     Ok(())
 }
 
 async fn dr_02(make: Arc<Made>) -> Proof {
     let it = make().await?;
-    let lock = it.resolver.lock(&it.wanted, &it.runtime).await?;
+    let lock = it.resolver.lock(&it.declared, &it.runtime, &Unheard).await?;
     let mut other_digest = lock.clone();
     other_digest.digest = Digest::of(b"another lock");
     let mut other_file = lock.clone();
@@ -70,7 +78,7 @@ async fn dr_02(make: Arc<Made>) -> Proof {
         changed.push(other_bytes);
     }
     for lock in changed {
-        if let Ok(layer) = it.resolver.materialize(&lock, &it.runtime).await {
+        if let Ok(layer) = it.resolver.materialize(&lock, LayerUse::Run, &it.runtime, &Unheard).await {
             fail!("a lock without its digest was served as {layer:?}");
         }
     }

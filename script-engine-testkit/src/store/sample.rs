@@ -39,6 +39,7 @@ pub(super) fn version(script: u128, script_name: &str, source: &[u8]) -> Result<
             source: Bytes::copy_from_slice(source),
             parameter_schema: Some(json!({"type": "object", "properties": {"ü": {"default": [1, 2.5, null]}}})),
             dependencies: Vec::new(),
+            lock: None,
             limits: LimitOverrides {
                 pids: Some(7),
                 timeout: Some(Duration::from_micros(1_500_001)),

@@ -1,0 +1,95 @@
+//! The packages of versions: locked when one is saved, got in place when one runs.
+
+use std::sync::Arc;
+
+use super::components::Components;
+use super::prepare::runtime;
+use crate::contract::{DependencyLayer, Language, Progress, Source};
+use crate::packages::{Declared, DependencyLock, LayerUse, PackageSummary};
+use crate::script::Manifest;
+use crate::{EngineEvent, Error, ExecutionId, LanguageId, Result, ScriptDependency};
+
+impl Components {
+    /// Reads what a source declares inline and puts what was declared beside it to that. Fails with
+    /// every declaration that can't be meant.
+    pub(super) async fn declared(
+        &self,
+        language: &Arc<dyn Language>,
+        source: Source,
+        beside: &[ScriptDependency],
+    ) -> Result<Declared> {
+        let inline = self.asked(language, move |language| language.dependencies(&source)).await?;
+        let declared = inline.with(beside);
+        let problems = declared.problems();
+        if problems.is_empty() { Ok(declared) } else { Err(Error::invalid_all(problems)) }
+    }
+
+    /// Pins what a version declares; `None` if it needs no packages.
+    pub(super) async fn locked(
+        &self,
+        language: &dyn Language,
+        declared: &Declared,
+    ) -> Result<Option<Arc<DependencyLock>>> {
+        let info = language.info();
+        if !declared.needs_lock() {
+            return Ok(None);
+        }
+        if !self.packages.supports(&info.id) {
+            let names: Vec<&str> = declared.packages.iter().map(|it| it.name.as_str()).collect();
+            let message = format!(
+                "names packages ({}), and no resolver for {} is configured; register one, or save it without packages",
+                names.join(", "),
+                info.id
+            );
+            return Err(Error::invalid("dependencies", message));
+        }
+        let progress = Told { components: self, language: &info.id, execution: None };
+        let lock = self.packages.lock(declared, &runtime(info, None), &progress).await?;
+        Ok(Some(Arc::new(lock)))
+    }
+
+    /// Gets the packages of a version in place; `None` if it has none.
+    pub(super) async fn layer(
+        &self,
+        language: &dyn Language,
+        manifest: &Manifest,
+        wanted: LayerUse,
+        execution: Option<ExecutionId>,
+    ) -> Result<Option<DependencyLayer>> {
+        let Some(lock) = &manifest.lock else { return Ok(None) };
+        let info = language.info();
+        let progress = Told { components: self, language: &info.id, execution };
+        self.packages.materialize(lock, wanted, &runtime(info, None), &progress).await.map(Some)
+    }
+
+    /// Looks packages of a language up.
+    pub(super) async fn search_packages(
+        &self,
+        language: &LanguageId,
+        text: &str,
+        limit: usize,
+    ) -> Result<Vec<PackageSummary>> {
+        self.language(language)?;
+        self.packages.search(language, text, limit).await
+    }
+}
+
+/// Passes progress on as events.
+struct Told<'a> {
+    components: &'a Components,
+    language: &'a LanguageId,
+    execution: Option<ExecutionId>,
+}
+
+impl Progress for Told<'_> {
+    fn report(&self, step: &str, done: u64, total: Option<u64>) {
+        self.components.emit(&EngineEvent::Progress {
+            execution: self.execution,
+            language: self.language.clone(),
+            step: step.to_owned(),
+            done,
+            total,
+            at: self.components.now(),
+        });
+    }
+}

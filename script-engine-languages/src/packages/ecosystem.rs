@@ -1,0 +1,60 @@
+//! What is asked of one package ecosystem: steps that decide, fetch and look up, and nothing that does
+//! them.
+
+use std::fmt;
+
+use bytes::Bytes;
+use script_engine_core::contract::Step;
+use script_engine_core::packages::{Declared, DependencyLock, LayerUse, PackageSummary};
+use script_engine_core::{LanguageId, Limits, Result, Timestamp};
+
+use super::sources::PackageSources;
+
+/// A step that leaves a layer: its one collected file is an uncompressed tar archive of the tree.
+///
+/// Plain files, folders, and links that stay within the tree; the reader of the archive refuses
+/// everything else, and takes no owner, no time and no mode but the executable bit from it.
+pub type LayerStep = Step<Bytes>;
+
+/// Which packages are old enough.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Published {
+    /// Only versions that were published before are looked at.
+    pub before: Option<Timestamp>,
+}
+
+/// One package ecosystem, such as PyPI with its resolver.
+///
+/// Steps run in a sandbox of the language's runtime with the network open to public addresses and to
+/// what the sources name. They see no script but the names it declares.
+pub trait Ecosystem: fmt::Debug + Send + Sync + 'static {
+    /// The language that it serves.
+    fn language(&self) -> &LanguageId;
+
+    /// What its steps may use.
+    fn limits(&self) -> Limits;
+
+    /// Names what decides a lock besides what is declared: the format of the steps. Counted up whenever
+    /// their results change.
+    fn fingerprint(&self) -> String;
+
+    /// Decides the closure by the ecosystem's own resolver. Whatever the resolver complains of becomes
+    /// an `InvalidRequest` of the field `dependencies` that names the package and the reason in one
+    /// short line, or `Unavailable` where an index can't be reached.
+    fn lock(&self, declared: &Declared, sources: &PackageSources, published: Published)
+    -> Result<Step<DependencyLock>>;
+
+    /// Fetches the packages of a lock, compares their hashes, runs none of their code unless
+    /// `install_scripts` allows it, and compiles what makes the start quicker. `None` if a layer of this
+    /// use has nothing in it.
+    fn install(
+        &self,
+        lock: &DependencyLock,
+        wanted: LayerUse,
+        sources: &PackageSources,
+        install_scripts: bool,
+    ) -> Result<Option<LayerStep>>;
+
+    /// Looks packages up. Fails with `Unsupported` where the index offers no search.
+    fn search(&self, text: &str, limit: usize, sources: &PackageSources) -> Result<Step<Vec<PackageSummary>>>;
+}

@@ -1,0 +1,10 @@
+//! Packages: each language's ecosystem as data and steps, and what carries the steps out.
+//!
+//! An [`Ecosystem`](ecosystem::Ecosystem) does no I/O: it says which program of its own to start in a
+//! networked build sandbox and how to read what comes of it.
+
+mod ecosystem;
+mod sources;
+
+pub use ecosystem::{Ecosystem, LayerStep, Published};
+pub use sources::{IndexSource, PackageSources};
