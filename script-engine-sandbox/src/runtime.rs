@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use script_engine_agent::profile::{self, Profile};
 use script_engine_core::contract::{
     BootSpec, Booted, ExecutorInfo, Filter, GcReport, Machine, OwnerStatus, Progress, ReapReport, RuntimeLease,
-    RuntimeManager, SandboxPaths,
+    RuntimeManager, SandboxPaths, Target,
 };
 use script_engine_core::{
     Capability, Enforced, Error, ErrorKind, LayerMount, Mechanism, OwnerId, Restriction, Result, RuntimeSpec,
@@ -124,6 +124,15 @@ impl RuntimeManager for Manager {
         let booted = self.0.boot(&root, lease.spec.layer.as_ref(), spec, &capability).await;
         Arc::clone(&self.0).refill();
         Ok(booted?.0)
+    }
+
+    async fn enter(&self, target: &Target, _spec: &BootSpec) -> Result<Booted> {
+        Err(SandboxError::Unsupported(format!(
+            "the backend {} makes sandboxes of its own and has no containers, so it cannot enter {}; \
+             name a backend that has them",
+            self.0.config.name, target.name
+        ))
+        .into())
     }
 
     async fn owners(&self) -> Result<Vec<OwnerStatus>> {

@@ -17,7 +17,7 @@ use script_engine_core::{OwnerId, Result, RuntimeSpec};
 use script_engine_sandbox::{Config, Isolation, Manager};
 use script_engine_testkit::executor::{ExecutorBackend, script_executor};
 use script_engine_testkit::sandbox::{
-    AgentSource, RuntimeBackend, SandboxBackend, SandboxSource, runtime_manager, sandbox,
+    AgentSource, RuntimeBackend, SandboxBackend, SandboxSource, TestTargets, runtime_manager, sandbox,
 };
 use script_engine_testkit::{Case, Conformance, TestMachine, processes_here};
 
@@ -150,6 +150,10 @@ impl RuntimeBackend for Linux {
 
     fn provisions(&self) -> Result<u64, String> {
         Err("a root is the host's own or a folder that is given: there is no work to be done once".to_owned())
+    }
+
+    fn targets(&self) -> Result<Arc<dyn TestTargets>, String> {
+        Err("there are no containers, so none can be entered".to_owned())
     }
 }
 

@@ -34,6 +34,23 @@ pub trait RuntimeManager: fmt::Debug + Send + Sync + 'static {
     /// - [RM-03] When the future is dropped, nothing is left behind that `reap` would not find.
     async fn boot(&self, lease: &RuntimeLease, spec: &BootSpec) -> Result<Booted>;
 
+    /// Puts an agent into a machine that exists and is somebody else's, such as a container of the user's, and
+    /// gives the way to it as [`boot`](Self::boot) does. Its program goes in over a stream into the target, is
+    /// checked in there, and depends on nothing that the target has. What the guest's scripts can be kept from
+    /// is little: the target's isolation is its owner's. So [`Booted::enforcement`] says what holds in there,
+    /// to be compared with what is needed before anything is started; [`Booted::paths`] says where in the target
+    /// the guest has its folders; the machine's `kill`, `usage` and `resize` mean the guest alone. A manager
+    /// that has no machines of others fails with `Unsupported`.
+    ///
+    /// Ends in bounded time, as `boot` does; on `Err` nothing is left behind, and when the future is dropped,
+    /// nothing that `reap` or the end of the agent's lease would not remove.
+    ///
+    /// - [RM-06] A target that is not there is `NotFound`; one that can't take a guest (it does not run, or has
+    ///   no place to write to) is `Unsupported`, with the reason. Neither is changed, and nothing is made instead.
+    /// - [RM-07] `destroy` takes the guest away, its processes and its files, and the target goes on as it was.
+    /// - [RM-08] `reap` takes the guests of an owner, never a target, and never another owner's guest in it.
+    async fn enter(&self, target: &Target, spec: &BootSpec) -> Result<Booted>;
+
     /// Lists the owners whose things are on this machine, the manager's own among them.
     async fn owners(&self) -> Result<Vec<OwnerStatus>>;
 
@@ -71,6 +88,15 @@ pub struct RuntimeLease {
 pub struct BootSpec {
     /// Its limits; scratch sizes are fixed at boot, the rest may be changed by [`Machine::resize`].
     pub limits: Limits,
+}
+
+/// A machine that exists and is somebody else's, for a guest to enter.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Target {
+    /// Its name or id, as the backend's daemon knows it.
+    pub name: String,
+    /// Whose rights inside it the guest has, as name or `uid[:gid]`; the target's own if none is given.
+    pub user: Option<String>,
 }
 
 /// The byte stream to an agent.

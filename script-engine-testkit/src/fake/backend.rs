@@ -10,12 +10,12 @@ use script_engine_core::contract::{OutputStream, RuntimeManager, ScriptExecutor}
 use script_engine_core::{ErrorKind, Job, OwnerId, Result, RuntimeSpec};
 
 use super::action::{Action, Left};
-use super::manager::{FakeManager, Runtimes};
+use super::manager::{FakeManager, FakeTargets, Runtimes};
 use super::sandbox::FakeSource;
 use super::{FakeExecutor, FakeHost};
 use crate::executor::{ExecutorBackend, numbers};
 use crate::machine::TestMachine;
-use crate::sandbox::{RuntimeBackend, SandboxBackend, SandboxSource};
+use crate::sandbox::{RuntimeBackend, SandboxBackend, SandboxSource, TestTargets};
 
 /// A fake machine whose executors know the scripts of the suite by the names in their first lines.
 #[derive(Clone, Debug, Default)]
@@ -79,6 +79,10 @@ impl RuntimeBackend for FakeBackend {
 
     fn provisions(&self) -> Result<u64, String> {
         Ok(self.runtimes.made.load(Ordering::Relaxed))
+    }
+
+    fn targets(&self) -> Result<Arc<dyn TestTargets>, String> {
+        Ok(Arc::new(FakeTargets(self.host.clone())))
     }
 }
 

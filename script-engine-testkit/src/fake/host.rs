@@ -14,6 +14,7 @@ pub struct FakeHost(Arc<Mutex<Things>>);
 struct Things {
     made: u64,
     sandboxes: BTreeMap<u64, Sandbox>,
+    targets: BTreeMap<String, Target>,
     alive: BTreeSet<OwnerId>,
 }
 
@@ -22,6 +23,16 @@ struct Sandbox {
     owner: OwnerId,
     processes: Vec<String>,
     reaped: Arc<dyn Reaped>,
+    /// The target it is a guest of.
+    guest_of: Option<String>,
+}
+
+/// A machine of somebody else's.
+#[derive(Debug)]
+struct Target {
+    runs: bool,
+    /// What guests have left in it.
+    left: Vec<String>,
 }
 
 /// Hears that its sandbox was taken away.
@@ -81,6 +92,50 @@ impl FakeHost {
             .collect()
     }
 
+    /// Puts a machine of somebody else's on this one and gives its name. One that does not run takes no guests.
+    pub(super) fn add_target(&self, runs: bool) -> String {
+        let mut things = self.things();
+        things.made += 1;
+        let name = format!("target-{}", things.made);
+        things.targets.insert(name.clone(), Target { runs, left: Vec::new() });
+        name
+    }
+
+    /// Whether there is a target of that name, and if so whether it runs.
+    pub(super) fn target_runs(&self, name: &str) -> Option<bool> {
+        self.things().targets.get(name).map(|it| it.runs)
+    }
+
+    /// Names what is in a target.
+    pub(super) fn inside(&self, name: &str) -> Vec<String> {
+        let things = self.things();
+        let Some(target) = things.targets.get(name) else { return vec!["it is gone".into()] };
+        let guests = things.sandboxes.iter().filter(|(_, it)| it.guest_of.as_deref() == Some(name));
+        let runs = if target.runs { "it runs" } else { "it does not run" };
+        let left = target.left.iter().cloned();
+        [runs.to_owned()].into_iter().chain(left).chain(guests.map(|(id, _)| format!("guest {id}"))).collect()
+    }
+
+    /// Leaves something in a target.
+    pub(crate) fn soil(&self, name: &str, what: &str) {
+        if let Some(target) = self.things().targets.get_mut(name) {
+            target.left.push(what.to_owned());
+        }
+    }
+
+    pub(crate) fn remove_target(&self, name: &str) {
+        let mut things = self.things();
+        things.targets.remove(name);
+        things.sandboxes.retain(|_, it| it.guest_of.as_deref() != Some(name));
+    }
+
+    /// Makes a sandbox the guest of a target.
+    pub(super) fn settle_in(&self, sandbox: u64, target: &str) {
+        if let Some(it) = self.things().sandboxes.get_mut(&sandbox) {
+            it.guest_of = Some(target.to_owned());
+        }
+    }
+
     pub(super) fn enter(&self, owner: OwnerId) {
         self.things().alive.insert(owner);
     }
@@ -94,7 +149,7 @@ impl FakeHost {
         let mut things = self.things();
         things.made += 1;
         let id = things.made;
-        things.sandboxes.insert(id, Sandbox { owner, processes: Vec::new(), reaped });
+        things.sandboxes.insert(id, Sandbox { owner, processes: Vec::new(), reaped, guest_of: None });
         id
     }
 

@@ -6,14 +6,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use script_engine_core::contract::{
     BootSpec, Booted, ExecutorInfo, Filter, GcReport, Isolation, Machine, OwnerStatus, Progress, ReapReport,
-    RuntimeLease, RuntimeManager, SandboxPaths, Verdict,
+    RuntimeLease, RuntimeManager, SandboxPaths, Target, Verdict,
 };
-use script_engine_core::{Capability, Digest, Limits, Mechanism, OwnerId, Result, RuntimeSpec, Usage};
+use script_engine_core::{
+    Capability, Digest, Error, ErrorKind, Limits, Mechanism, OwnerId, Result, RuntimeSpec, Usage,
+};
 use tokio::io::DuplexStream;
 
 use super::FakeHost;
 use super::executor::fake_report;
 use super::stdin::Pressure;
+use crate::sandbox::TestTargets;
 
 /// The runtimes that are in place on a fake machine, and how often one was got there.
 #[derive(Debug, Default)]
@@ -66,22 +69,22 @@ impl RuntimeManager for FakeManager {
     }
 
     async fn boot(&self, _lease: &RuntimeLease, _spec: &BootSpec) -> Result<Booted> {
-        let (link, far) = tokio::io::duplex(1024);
-        let id = self.host.add(self.owner, Arc::new(Pressure::default()));
-        let machine = FakeMachine { host: self.host.clone(), id, far: Mutex::new(Some(far)) };
-        for _ in 0..3 {
-            // Dropped here, what is begun is left for the reaper.
-            tokio::task::yield_now().await;
+        Ok(self.machine(None).await)
+    }
+
+    async fn enter(&self, target: &Target, _spec: &BootSpec) -> Result<Booted> {
+        tokio::task::yield_now().await;
+        match self.host.target_runs(&target.name) {
+            Some(true) => Ok(self.machine(Some(&target.name)).await),
+            Some(false) => Err(Error::new(
+                ErrorKind::Unsupported,
+                format!("the target {} does not run; start it first", target.name),
+            )),
+            None => {
+                let text = format!("there is no target {}; name one that runs", target.name);
+                Err(Error::new(ErrorKind::NotFound, text))
+            }
         }
-        Ok(Booted {
-            link: Box::new(link),
-            machine: Arc::new(machine),
-            enforcement: fake_report(),
-            filter: Arc::new(Filter::default()),
-            supervise_memory: false,
-            supervise_pids: false,
-            paths: SandboxPaths::default(),
-        })
     }
 
     async fn owners(&self) -> Result<Vec<OwnerStatus>> {
@@ -98,6 +101,55 @@ impl RuntimeManager for FakeManager {
     }
 
     async fn shutdown(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl FakeManager {
+    /// Makes a machine, or a guest of a target.
+    async fn machine(&self, target: Option<&str>) -> Booted {
+        let (link, far) = tokio::io::duplex(1024);
+        let id = self.host.add(self.owner, Arc::new(Pressure::default()));
+        if let Some(target) = target {
+            self.host.settle_in(id, target);
+        }
+        let machine = FakeMachine { host: self.host.clone(), id, far: Mutex::new(Some(far)) };
+        for _ in 0..3 {
+            // Dropped here, what is begun is left for the reaper.
+            tokio::task::yield_now().await;
+        }
+        Booted {
+            link: Box::new(link),
+            machine: Arc::new(machine),
+            enforcement: fake_report(),
+            filter: Arc::new(Filter::default()),
+            supervise_memory: false,
+            supervise_pids: false,
+            paths: SandboxPaths::default(),
+        }
+    }
+}
+
+/// Targets on a fake machine.
+#[derive(Debug)]
+pub(super) struct FakeTargets(pub(super) FakeHost);
+
+#[async_trait]
+impl TestTargets for FakeTargets {
+    async fn make(&self) -> Result<Target> {
+        Ok(Target { name: self.0.add_target(true), user: None })
+    }
+
+    async fn make_unfit(&self) -> Result<Target> {
+        Ok(Target { name: self.0.add_target(false), user: None })
+    }
+
+    async fn inside(&self, target: &Target) -> Result<Vec<String>> {
+        Ok(self.0.inside(&target.name))
+    }
+
+    async fn remove(&self, target: &Target) -> Result<()> {
+        self.0.remove_target(&target.name);
         Ok(())
     }
 }

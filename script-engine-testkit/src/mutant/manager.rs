@@ -6,15 +6,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use script_engine_core::contract::{
     BootSpec, Booted, ExecutorInfo, GcReport, Machine, OwnerStatus, Progress, ReapReport, RuntimeLease, RuntimeManager,
-    Verdict,
+    Target, Verdict,
 };
 use script_engine_core::{Capability, Limits, OwnerId, Result, RuntimeSpec, Usage};
 
 use super::Mutant;
 use crate::case::Case;
-use crate::fake::FakeBackend;
+use crate::fake::{FakeBackend, FakeHost};
 use crate::machine::TestMachine;
-use crate::sandbox::{RuntimeBackend, runtime_manager};
+use crate::sandbox::{RuntimeBackend, TestTargets, Unheard, runtime_manager};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fault {
@@ -23,6 +23,11 @@ enum Fault {
     ForgetsHalfABoot,
     ReapsEverybody,
     LeavesTheMachine,
+    MakesATarget,
+    LeavesFilesInTheTarget,
+    TakesTheTargetAlong,
+    ReapsTheTarget,
+    OverlooksGuests,
 }
 
 use Fault as F;
@@ -33,6 +38,11 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant::new("RM-03", "forgets what a broken boot has made", || cases(F::ForgetsHalfABoot)),
     Mutant::new("RM-04", "reaps everybody", || cases(F::ReapsEverybody)),
     Mutant::new("RM-05", "kills a machine and leaves it there", || cases(F::LeavesTheMachine)),
+    Mutant::new("RM-06", "makes a machine where the target is missing", || cases(F::MakesATarget)),
+    Mutant::new("RM-07", "leaves files in the target", || cases(F::LeavesFilesInTheTarget)),
+    Mutant::new("RM-07", "takes the target away with its guest", || cases(F::TakesTheTargetAlong)),
+    Mutant::new("RM-08", "reaps the target with the guest", || cases(F::ReapsTheTarget)),
+    Mutant::new("RM-08", "does not find guests", || cases(F::OverlooksGuests)),
 ];
 
 fn cases(fault: Fault) -> Vec<Case> {
@@ -51,6 +61,7 @@ struct Broken {
 struct State {
     work: AtomicU64,
     folders: Mutex<Vec<String>>,
+    entered: Mutex<Vec<String>>,
 }
 
 impl State {
@@ -86,6 +97,10 @@ impl RuntimeBackend for Broken {
 
     fn provisions(&self) -> Result<u64, String> {
         Ok(self.inner.provisions()? + self.state.work.load(Ordering::Relaxed))
+    }
+
+    fn targets(&self) -> Result<Arc<dyn TestTargets>, String> {
+        self.inner.targets()
     }
 }
 
@@ -130,11 +145,35 @@ impl RuntimeManager for BrokenManager {
         Ok(booted)
     }
 
+    async fn enter(&self, target: &Target, spec: &BootSpec) -> Result<Booted> {
+        match self.inner.enter(target, spec).await {
+            Ok(mut booted) => {
+                self.state.entered.lock().unwrap_or_else(PoisonError::into_inner).push(target.name.clone());
+                let (host, fault) = (self.backend.host().clone(), self.fault);
+                booted.machine =
+                    Arc::new(BrokenGuest { inner: booted.machine, host, target: target.name.clone(), fault });
+                Ok(booted)
+            }
+            Err(_) if self.fault == F::MakesATarget => {
+                let lease = self.inner.provide(&self.backend.runtime(), &Unheard).await?;
+                self.inner.boot(&lease, spec).await
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     async fn owners(&self) -> Result<Vec<OwnerStatus>> {
         self.inner.owners().await
     }
 
     async fn reap(&self, owner: OwnerId) -> Result<ReapReport> {
+        let entered = self.state.entered.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if self.fault == F::OverlooksGuests && !entered.is_empty() {
+            return Ok(ReapReport::default());
+        }
+        if self.fault == F::ReapsTheTarget {
+            entered.iter().for_each(|it| self.backend.host().remove_target(it));
+        }
         let mut report = self.inner.reap(owner).await?;
         if self.fault == F::ReapsEverybody {
             for other in self.inner.owners().await? {
@@ -150,6 +189,42 @@ impl RuntimeManager for BrokenManager {
 
     async fn shutdown(&self) -> Result<()> {
         self.inner.shutdown().await
+    }
+}
+
+#[derive(Debug)]
+struct BrokenGuest {
+    inner: Arc<dyn Machine>,
+    host: FakeHost,
+    target: String,
+    fault: Fault,
+}
+
+#[async_trait]
+impl Machine for BrokenGuest {
+    async fn kill(&self) -> Result<()> {
+        self.inner.kill().await
+    }
+
+    async fn usage(&self) -> Option<Usage> {
+        self.inner.usage().await
+    }
+
+    async fn resize(&self, limits: &Limits) -> Result<()> {
+        self.inner.resize(limits).await
+    }
+
+    async fn verdict(&self) -> Verdict {
+        self.inner.verdict().await
+    }
+
+    async fn destroy(&self) -> Result<()> {
+        match self.fault {
+            F::LeavesFilesInTheTarget => self.host.soil(&self.target, "/tmp/guest"),
+            F::TakesTheTargetAlong => self.host.remove_target(&self.target),
+            _ => {}
+        }
+        self.inner.destroy().await
     }
 }
 

@@ -11,20 +11,20 @@ use crate::machine;
 use crate::seen::soon;
 use crate::verdict::{Proof, Unproven, ensure, fail};
 
-type Backend = Arc<Arc<dyn RuntimeBackend>>;
+pub(super) type Backend = Arc<Arc<dyn RuntimeBackend>>;
 
 /// The most points at which a boot is broken off.
-const POINTS: usize = 48;
+pub(super) const POINTS: usize = 48;
 
 /// A manager with an owner of its own.
-struct Bench {
+pub(super) struct Bench {
     backend: Backend,
-    owner: OwnerId,
-    manager: Arc<dyn RuntimeManager>,
+    pub(super) owner: OwnerId,
+    pub(super) manager: Arc<dyn RuntimeManager>,
 }
 
 impl Bench {
-    async fn new(backend: &Backend) -> Result<Self, Unproven> {
+    pub(super) async fn new(backend: &Backend) -> Result<Self, Unproven> {
         let owner = machine::fresh_owner();
         let manager = backend.manager(owner).await?;
         Ok(Self { backend: Arc::clone(backend), owner, manager })
@@ -42,7 +42,7 @@ impl Bench {
     }
 
     /// Fails if `reap` finds something of the bench's owner, or something is left in spite of it.
-    async fn nothing_left(&self, when: &str) -> Proof {
+    pub(super) async fn nothing_left(&self, when: &str) -> Proof {
         let found = self.manager.reap(self.owner).await?.removed;
         ensure!(found.is_empty(), "{when}: reap found {found:?}");
         self.gone(when).await
@@ -59,7 +59,7 @@ impl Bench {
         self.nothing_left(when).await
     }
 
-    async fn leave(self, proof: Proof) -> Proof {
+    pub(super) async fn leave(self, proof: Proof) -> Proof {
         self.manager.shutdown().await?;
         proof?;
         self.nothing_left("after the case").await?;

@@ -1,6 +1,7 @@
 //! The suites of [`Sandbox`] and [`RuntimeManager`]: for those who make machines with an agent in
 //! them, and for those who implement a sandbox without one.
 
+mod enter;
 mod manager;
 mod one;
 
@@ -8,7 +9,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use script_engine_core::contract::{BootSpec, Progress, RuntimeManager, Sandbox};
+use script_engine_core::contract::{BootSpec, Progress, RuntimeManager, Sandbox, Target};
 use script_engine_core::sandbox::{AgentSandbox, SessionSettings};
 use script_engine_core::{Limits, OwnerId, Result, RuntimeSpec};
 
@@ -43,6 +44,27 @@ pub trait RuntimeBackend: TestMachine {
 
     /// How often a runtime was really got in place so far; or, where that is no work, why.
     fn provisions(&self) -> Result<u64, String>;
+
+    /// Machines that are not the manager's, to be entered; or why there are none, in which case the manager must
+    /// refuse to enter any.
+    fn targets(&self) -> Result<Arc<dyn TestTargets>, String>;
+}
+
+/// Machines of somebody else's on the machine under test, made and seen without the manager.
+#[async_trait]
+pub trait TestTargets: fmt::Debug + Send + Sync + 'static {
+    /// Makes one that takes guests.
+    async fn make(&self) -> Result<Target>;
+
+    /// Makes one that is there and can't take a guest.
+    async fn make_unfit(&self) -> Result<Target>;
+
+    /// Names what is in one: whether it runs, its processes, the files that have been made in it. Equal for as
+    /// long as nobody does anything to it.
+    async fn inside(&self, target: &Target) -> Result<Vec<String>>;
+
+    /// Removes one, with what is in it.
+    async fn remove(&self, target: &Target) -> Result<()>;
 }
 
 /// The cases of a sandbox.
@@ -67,6 +89,9 @@ pub fn runtime_manager(backend: Arc<dyn RuntimeBackend>) -> Vec<Case> {
         Case::new("RM-03", "a boot that is broken off leaves nothing that reap would miss", on(it, manager::rm_03)),
         Case::new("RM-04", "a second reap finds nothing, and none touches another owner's", on(it, manager::rm_04)),
         Case::new("RM-05", "a machine that is destroyed is gone", on(it, manager::rm_05)),
+        Case::new("RM-06", "a target that can't be entered is refused, and left alone", on(it, enter::rm_06)),
+        Case::new("RM-07", "a guest that is destroyed is gone, and its target is not", on(it, enter::rm_07)),
+        Case::new("RM-08", "reap takes the guests of its owner and nothing else", on(it, enter::rm_08)),
     ]
 }
 
