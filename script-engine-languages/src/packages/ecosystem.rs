@@ -16,11 +16,14 @@ use super::sources::PackageSources;
 /// everything else, and takes no owner, no time and no mode but the executable bit from it.
 pub type LayerStep = Step<Bytes>;
 
-/// Which packages are old enough.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Published {
+/// What the policy leaves to the ecosystem's own tool to keep.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rules {
     /// Only versions that were published before are looked at.
-    pub before: Option<Timestamp>,
+    pub published_before: Option<Timestamp>,
+    /// Whether packages may run code of theirs while they are resolved and installed: install scripts, and builds of
+    /// what is only there as source.
+    pub install_scripts: bool,
 }
 
 /// One package ecosystem, such as PyPI with its resolver.
@@ -41,18 +44,17 @@ pub trait Ecosystem: fmt::Debug + Send + Sync + 'static {
     /// Decides the closure by the ecosystem's own resolver. Whatever the resolver complains of becomes
     /// an `InvalidRequest` of the field `dependencies` that names the package and the reason in one
     /// short line, or `Unavailable` where an index can't be reached.
-    fn lock(&self, declared: &Declared, sources: &PackageSources, published: Published)
-    -> Result<Step<DependencyLock>>;
+    fn lock(&self, declared: &Declared, sources: &PackageSources, rules: Rules) -> Result<Step<DependencyLock>>;
 
-    /// Fetches the packages of a lock, compares their hashes, runs none of their code unless
-    /// `install_scripts` allows it, and compiles what makes the start quicker. `None` if a layer of this
-    /// use has nothing in it.
+    /// Fetches the packages of a lock, compares their hashes, runs none of their code unless the rules
+    /// allow it, and compiles what makes the start quicker. `None` if a layer of this use has nothing in
+    /// it.
     fn install(
         &self,
         lock: &DependencyLock,
         wanted: LayerUse,
         sources: &PackageSources,
-        install_scripts: bool,
+        rules: Rules,
     ) -> Result<Option<LayerStep>>;
 
     /// Looks packages up. Fails with `Unsupported` where the index offers no search.

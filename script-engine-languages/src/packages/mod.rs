@@ -6,5 +6,5 @@
 mod ecosystem;
 mod sources;
 
-pub use ecosystem::{Ecosystem, LayerStep, Published};
+pub use ecosystem::{Ecosystem, LayerStep, Rules};
 pub use sources::{IndexSource, PackageSources};
