@@ -37,6 +37,8 @@ pub struct Settings {
     pub max_result_bytes: u64,
     /// Compiled forms and check verdicts that are kept in memory.
     pub cache_entries: usize,
+    /// Compiled parameter schemas that are kept in memory, one for each version that was executed lately.
+    pub schema_entries: usize,
 }
 
 impl Default for Settings {
@@ -55,6 +57,7 @@ impl Default for Settings {
             max_structured: 10_000,
             max_result_bytes: 1 << 20,
             cache_entries: 1024,
+            schema_entries: 256,
         }
     }
 }
@@ -69,6 +72,7 @@ impl Settings {
             ("record_view_bytes", self.record_view_bytes, 1024, 64 << 20),
             ("max_structured", self.max_structured, 0, 1_000_000),
             ("cache_entries", self.cache_entries, 1, 1_000_000),
+            ("schema_entries", self.schema_entries, 1, 10_000),
         ];
         let times = [
             ("queue_timeout", self.queue_timeout),

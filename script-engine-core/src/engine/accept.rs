@@ -12,7 +12,7 @@ use super::live::Live;
 use super::route;
 use super::schedule::Waiting;
 use crate::contract::Action;
-use crate::parameters::{self, Bound, ParameterSchema};
+use crate::parameters::{self, Bound};
 use crate::{
     CancelReason, EngineEvent, Error, ErrorKind, ExecutionId, ExecutionRecord, ExecutionRequest, ExecutionState, Fault,
     Limits, NewExecution, Outcome, Problem, Result, RetryAdvice, ScriptVersion, SecretScope, Stdin, Stopwatch,
@@ -80,10 +80,10 @@ impl Components {
         let mut take = |found: Vec<Problem>| problems.extend(found);
         let schema = match &version.manifest.parameter_schema {
             None => Ok(None),
-            Some(document) => ParameterSchema::compile(document).map(Some),
+            Some(document) => self.schemas.compiled(version.id, document).map(Some),
         };
         let bound = schema
-            .and_then(|schema| parameters::bind(schema.as_ref(), request.parameters.clone()))
+            .and_then(|schema| parameters::bind(schema.as_deref(), request.parameters.clone()))
             .and_then(|bound| parameters::deliver(&bound).map(|delivery| (bound, delivery)))
             .map_err(&mut take)
             .ok();

@@ -10,6 +10,7 @@ use super::admit::Admission;
 use super::components::Components;
 use super::course::fault;
 use super::live::LiveTable;
+use super::schemas::Schemas;
 use super::toolchains::Toolchains;
 use crate::contract::{
     AccessPolicy, Clock, CompiledCache, DependencyResolver, EventSink, ExecutionFilter, ExecutionStore, IdSource,
@@ -215,6 +216,7 @@ impl EngineBuilder {
             live: LiveTable::default(),
             steps: Semaphore::new(settings.max_concurrent),
             toolchains: Toolchains::default(),
+            schemas: Schemas::new(settings.schema_entries),
             closed: AtomicBool::new(false),
             settings,
         };

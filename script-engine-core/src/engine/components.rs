@@ -7,6 +7,7 @@ use tokio::sync::Semaphore;
 
 use super::admit::Admission;
 use super::live::LiveTable;
+use super::schemas::Schemas;
 use super::toolchains::Toolchains;
 use crate::contract::{
     AccessPolicy, Clock, CompiledCache, DependencyResolver, EventSink, ExecutionStore, IdSource, Language, OutputStore,
@@ -38,6 +39,7 @@ pub(super) struct Components {
     /// Bounds the checks and compilations that run beside the queue.
     pub(super) steps: Semaphore,
     pub(super) toolchains: Toolchains,
+    pub(super) schemas: Schemas,
     pub(super) closed: AtomicBool,
 }
 

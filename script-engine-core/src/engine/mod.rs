@@ -16,6 +16,7 @@ mod route;
 mod run;
 mod save;
 mod schedule;
+mod schemas;
 mod settle;
 mod shutdown;
 mod step;
