@@ -1,59 +1,95 @@
 //! The execution record as JSON. Fields are only ever added.
 
-use base64::Engine as _;
+use std::fmt::{self, Display, Write as _};
+
+use base64::display::Base64Display;
 use base64::engine::general_purpose::STANDARD;
-use script_engine::{ExecutionRecord, Outcome, StreamRecord, Timings};
+use script_engine::{ExecutionRecord, Outcome, OutputRecord, StreamRecord, Timings};
+use serde::ser::{Serialize, SerializeMap as _, Serializer};
 use serde_json::{Map, Value, json};
 
-/// The record of an execution that is over.
-pub(crate) fn json(record: &ExecutionRecord) -> Value {
-    let begun = &record.begun;
-    let ending = record.ending.as_deref();
-    let usage = ending.map(|it| it.usage).unwrap_or_default();
-    let timings = ending.map(|it| it.timings).unwrap_or_default();
-    let run = timings.of(script_engine::Stage::Run).as_secs_f64();
-    let cpu = usage.cpu.as_secs_f64();
-    let mut object = Map::new();
-    let mut put = |name: &str, value: Value| object.insert(name.to_owned(), value);
-    put("execution_id", begun.id.to_string().into());
-    put("script_id", begun.script.to_string().into());
-    put("script_name", begun.script_name.as_str().into());
-    put("script_version", begun.version_number.to_string().into());
-    put("version_id", begun.version.to_string().into());
-    put("sha256", begun.sha256.to_string().into());
-    put("language", begun.language.as_str().into());
-    put("state", record.state.as_str().into());
-    put("outcome", ending.map_or("running", |it| it.outcome.class()).into());
-    put("exit_code", ending.and_then(|it| it.exit_code).into());
-    put("signal", ending.and_then(|it| it.signal).into());
-    let output = ending.map(|it| it.output.clone()).unwrap_or_default();
-    for (name, stream) in [("stdout", &output.stdout), ("stderr", &output.stderr)] {
-        put(name, String::from_utf8_lossy(&stream.bytes).into());
-        if std::str::from_utf8(&stream.bytes).is_err() {
-            put(&format!("{name}_base64"), STANDARD.encode(&stream.bytes).into());
+/// The record of an execution that is over, as one object. What it writes it takes from the record as it goes, so
+/// that a long output is not held once more.
+pub(crate) struct Shown<'a>(pub(crate) &'a ExecutionRecord);
+
+impl Serialize for Shown<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let record = self.0;
+        let begun = &record.begun;
+        let ending = record.ending.as_deref();
+        let usage = ending.map(|it| it.usage).unwrap_or_default();
+        let timings = ending.map(|it| it.timings).unwrap_or_default();
+        let run = timings.of(script_engine::Stage::Run).as_secs_f64();
+        let cpu = usage.cpu.as_secs_f64();
+        let nothing = OutputRecord::default();
+        let output = ending.map_or(&nothing, |it| &it.output);
+        let mut object = serializer.serialize_map(None)?;
+        object.serialize_entry("execution_id", &begun.id.to_string())?;
+        object.serialize_entry("script_id", &begun.script.to_string())?;
+        object.serialize_entry("script_name", begun.script_name.as_str())?;
+        object.serialize_entry("script_version", &begun.version_number.to_string())?;
+        object.serialize_entry("version_id", &begun.version.to_string())?;
+        object.serialize_entry("sha256", &begun.sha256.to_string())?;
+        object.serialize_entry("language", begun.language.as_str())?;
+        object.serialize_entry("state", record.state.as_str())?;
+        object.serialize_entry("outcome", ending.map_or("running", |it| it.outcome.class()))?;
+        object.serialize_entry("exit_code", &ending.and_then(|it| it.exit_code))?;
+        object.serialize_entry("signal", &ending.and_then(|it| it.signal))?;
+        for (name, stream) in [("stdout", &output.stdout), ("stderr", &output.stderr)] {
+            object.serialize_entry(name, &Text(Lossy(&stream.bytes)))?;
+            if std::str::from_utf8(&stream.bytes).is_err() {
+                let encoded = Base64Display::new(&stream.bytes, &STANDARD);
+                object.serialize_entry(&format!("{name}_base64"), &Text(encoded))?;
+            }
         }
+        object.serialize_entry("structured", &output.structured)?;
+        object.serialize_entry("result", &ending.and_then(|it| it.result.as_ref()))?;
+        object.serialize_entry("parameters", &begun.parameters)?;
+        object.serialize_entry("invoker", begun.identity.invoker.as_str())?;
+        object.serialize_entry("tenant", begun.identity.tenant.as_str())?;
+        object.serialize_entry("created_at", &begun.created_at.to_string())?;
+        object.serialize_entry("start_time", &record.started.as_ref().map(|it| it.at.to_string()))?;
+        object.serialize_entry("completed_at", &ending.map(|it| it.at.to_string()))?;
+        object.serialize_entry("duration_seconds", &timings.total().as_secs_f64())?;
+        object.serialize_entry("cpu_seconds", &cpu)?;
+        object.serialize_entry("cpu_percent", &if run > 0.0 { (cpu / run * 1000.0).round() / 10.0 } else { 0.0 })?;
+        object.serialize_entry("memory_mb", &((usage.peak_memory as f64 / 1_048_576.0 * 100.0).round() / 100.0))?;
+        object.serialize_entry("timings", &waterfall(&timings))?;
+        object.serialize_entry("truncated", &(output.stdout.truncated || output.stderr.truncated))?;
+        object
+            .serialize_entry("output", &json!({"stdout": counts(&output.stdout), "stderr": counts(&output.stderr)}))?;
+        let toolchain = record.started.as_ref().map(|it| it.toolchain.as_str()).filter(|it| !it.is_empty());
+        object.serialize_entry("toolchain", &toolchain)?;
+        object.serialize_entry("executor", begun.executor.as_str())?;
+        object.serialize_entry("enforcement", &enforcement(record))?;
+        object.serialize_entry("notes", ending.map_or(&[][..], |it| &it.notes))?;
+        object.serialize_entry("error", &ending.map_or(Value::Null, |it| error(&it.outcome)))?;
+        object.end()
     }
-    put("structured", output.structured.into());
-    put("result", ending.and_then(|it| it.result.clone()).unwrap_or(Value::Null));
-    put("parameters", begun.parameters.clone().into());
-    put("invoker", begun.identity.invoker.as_str().into());
-    put("tenant", begun.identity.tenant.as_str().into());
-    put("created_at", begun.created_at.to_string().into());
-    put("start_time", record.started.as_ref().map(|it| it.at.to_string()).into());
-    put("completed_at", ending.map(|it| it.at.to_string()).into());
-    put("duration_seconds", timings.total().as_secs_f64().into());
-    put("cpu_seconds", cpu.into());
-    put("cpu_percent", if run > 0.0 { (cpu / run * 1000.0).round() / 10.0 } else { 0.0 }.into());
-    put("memory_mb", ((usage.peak_memory as f64 / 1_048_576.0 * 100.0).round() / 100.0).into());
-    put("timings", waterfall(&timings));
-    put("truncated", (output.stdout.truncated || output.stderr.truncated).into());
-    put("output", json!({"stdout": counts(&output.stdout), "stderr": counts(&output.stderr)}));
-    put("toolchain", record.started.as_ref().map(|it| it.toolchain.as_str()).filter(|it| !it.is_empty()).into());
-    put("executor", begun.executor.as_str().into());
-    put("enforcement", enforcement(record));
-    put("notes", ending.map(|it| it.notes.clone()).unwrap_or_default().into());
-    put("error", ending.map_or(Value::Null, |it| error(&it.outcome)));
-    object.into()
+}
+
+/// Serialises what can be shown without making a text of it first.
+struct Text<T>(T);
+
+impl<T: Display> Serialize for Text<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+/// Bytes as text, with U+FFFD for what is none.
+struct Lossy<'a>(&'a [u8]);
+
+impl Display for Lossy<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for chunk in self.0.utf8_chunks() {
+            f.write_str(chunk.valid())?;
+            if !chunk.invalid().is_empty() {
+                f.write_char(char::REPLACEMENT_CHARACTER)?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Seconds for each stage; they sum to `duration_seconds`.

@@ -45,6 +45,8 @@ pub(crate) async fn run(arguments: Box<RunArguments>) -> ExitCode {
     };
     // Whatever came of it, nothing of the engine's own is left on the machine.
     engine.shutdown(Shutdown::Drain).await;
+    // What it keeps of the output is not needed any more.
+    drop(engine);
     match followed {
         Ok((record, true)) => finish(&record, arguments.json),
         Ok((_, false)) => exit::NOT_READ.into(),
@@ -261,7 +263,7 @@ fn write(item: OutputItem) -> io::Result<()> {
 fn finish(record: &ExecutionRecord, json: bool) -> ExitCode {
     if json {
         // A closed pipe has nobody to tell.
-        drop(terminal::print(&format!("{}\n", record::json(record))));
+        drop(terminal::print_json(&record::Shown(record)));
     } else if let Some(ending) = &record.ending {
         match &ending.outcome {
             Outcome::Succeeded | Outcome::Failed(_) => {}

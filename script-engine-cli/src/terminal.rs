@@ -1,14 +1,23 @@
 //! What the program writes: the script's bytes as they are, its own words on stderr.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, BufWriter, IsTerminal, Write};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
 
 /// Says something on stderr, with the program's name before it.
 pub(crate) fn complain(message: &str) {
     // Nobody is left to tell if stderr is gone.
     drop(writeln!(io::stderr(), "script-engine: {message}"));
+}
+
+/// Writes a value to stdout as JSON, on one line, as it is made. An error says that nobody reads it any more.
+pub(crate) fn print_json(value: &impl Serialize) -> io::Result<()> {
+    let mut stdout = BufWriter::new(io::stdout().lock());
+    serde_json::to_writer(&mut stdout, value)?;
+    stdout.write_all(b"\n")?;
+    stdout.flush()
 }
 
 /// Writes text to stdout. An error says that nobody reads it any more.
