@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use script_engine::HostPort;
+
 use crate::quantity;
 
 /// Runs scripts, isolated and recorded.
@@ -70,6 +72,9 @@ pub(crate) struct RunArguments {
     /// How much of each output stream is kept whole, for example 1m
     #[arg(long, value_name = "SIZE", value_parser = quantity::size)]
     pub(crate) output_limit: Option<u64>,
+    /// A host and port that the script may reach by TCP, for example example.com:443; may be given several times
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) network: Vec<HostPort>,
     /// Which sandbox runs it
     #[arg(long, value_name = "NAME", default_value = "linux")]
     pub(crate) backend: Backend,

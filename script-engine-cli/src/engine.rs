@@ -4,7 +4,7 @@ use std::env;
 use std::path::PathBuf;
 
 use script_engine::sandbox_linux::{Config, Isolation};
-use script_engine::{Engine, Result, local_with};
+use script_engine::{EgressSettings, Engine, Open, Result, Settings, local_with};
 
 use crate::arguments::Backend;
 
@@ -31,5 +31,19 @@ pub(crate) fn config(backend: Backend, state: Option<PathBuf>) -> Config {
 
 /// Builds the engine.
 pub(crate) async fn build(backend: Backend, state: Option<PathBuf>) -> Result<Engine> {
-    local_with(config(backend, state)).await?.build().await
+    local_with(config(backend, state)).await?.with_settings(settings()).build().await
+}
+
+/// The user of this program is its operator: an address that he names himself may be one of his own network. A name
+/// that resolves to one may not, for its owner is somebody else.
+fn settings() -> Settings {
+    let egress = EgressSettings {
+        loopback: Open::Named,
+        private: Open::Named,
+        link_local: Open::Named,
+        unique_local: Open::Named,
+        shared: Open::Named,
+        ..EgressSettings::default()
+    };
+    Settings { egress, ..Settings::default() }
 }

@@ -4,7 +4,9 @@ use std::fmt::{self, Display, Write as _};
 
 use base64::display::Base64Display;
 use base64::engine::general_purpose::STANDARD;
-use script_engine::{ExecutionRecord, Outcome, OutputRecord, StreamRecord, Timings};
+use script_engine::{
+    Connection, Connections, ExecutionRecord, NetworkPolicy, Outcome, OutputRecord, StreamRecord, Timings,
+};
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 use serde_json::{Map, Value, json};
 
@@ -62,6 +64,11 @@ impl Serialize for Shown<'_> {
         object.serialize_entry("toolchain", &toolchain)?;
         object.serialize_entry("executor", begun.executor.as_str())?;
         object.serialize_entry("enforcement", &enforcement(record))?;
+        object.serialize_entry("network", &network(&begun.network))?;
+        let none = Connections::default();
+        let connections = ending.map_or(&none, |it| &it.connections);
+        object.serialize_entry("connections", &connections.list.iter().map(connection).collect::<Vec<_>>())?;
+        object.serialize_entry("connections_left_out", &connections.left_out)?;
         object.serialize_entry("notes", ending.map_or(&[][..], |it| &it.notes))?;
         object.serialize_entry("error", &ending.map_or(Value::Null, |it| error(&it.outcome)))?;
         object.end()
@@ -113,6 +120,29 @@ fn enforcement(record: &ExecutionRecord) -> Value {
     let waived: Map<String, Value> =
         report.waived.iter().map(|it| (it.restriction.as_str().to_owned(), it.why.as_str().into())).collect();
     json!({"enforced": enforced, "waived": waived})
+}
+
+/// What the script could reach: `[]` is nothing.
+fn network(policy: &NetworkPolicy) -> Value {
+    match policy {
+        NetworkPolicy::Allow(entries) => entries.iter().map(ToString::to_string).collect::<Vec<_>>().into(),
+        NetworkPolicy::Public { ports } => ports.iter().map(|it| format!("public:{it}")).collect::<Vec<_>>().into(),
+        _ => json!([]),
+    }
+}
+
+fn connection(it: &Connection) -> Value {
+    json!({
+        "host": it.host,
+        "port": it.port,
+        "address": it.address.map(|it| it.to_string()),
+        "opened_at": it.opened_at.to_string(),
+        "duration_seconds": it.duration.as_secs_f64(),
+        "bytes_sent": it.sent,
+        "bytes_received": it.received,
+        "end": it.end.as_str(),
+        "why": it.end.why(),
+    })
 }
 
 fn error(outcome: &Outcome) -> Value {

@@ -10,7 +10,7 @@ use script_engine::contract::OutputStream;
 use script_engine::output::{OutputCursor, OutputItem};
 use script_engine::{
     Engine, EntryPoint, Error, ExecutionId, ExecutionRecord, ExecutionRequest, Identity, LanguageId, LimitOverrides,
-    Outcome, ScriptDraft, ScriptName, Shutdown, Stdin,
+    NetworkPolicy, Outcome, ScriptDraft, ScriptName, Shutdown, Stdin,
 };
 use serde_json::{Map, Value};
 use tokio::signal::unix::{SignalKind, signal};
@@ -81,6 +81,9 @@ impl Inputs {
         }
         take(parameters(arguments).map(|it| request.parameters = it));
         request.env.clone_from(&arguments.env);
+        if !arguments.network.is_empty() {
+            request.network = Some(NetworkPolicy::Allow(arguments.network.clone()));
+        }
         request.limits = LimitOverrides {
             timeout: arguments.timeout,
             memory_bytes: arguments.memory,

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::NetworkPolicy;
+
 /// One thing a script is kept from.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -11,7 +13,7 @@ pub enum Restriction {
     Namespaces,
     /// It reads only what its runtime gives and writes only its scratch space.
     FileSystem,
-    /// It reaches no network but its own loopback.
+    /// It reaches no network but its own loopback, and by it what its network policy allows.
     Network,
     /// It can make only the system calls of the profile.
     SystemCalls,
@@ -178,12 +180,37 @@ pub enum Enforced<'a> {
     Not(&'a str),
 }
 
+/// How much of an allow-list a backend can open.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Egress {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// Entries by name, and those on the loopback addresses.
+    Names,
+    /// Entries by name and by address.
+    Addresses,
+}
+
+impl Egress {
+    /// What a policy takes.
+    #[must_use]
+    pub fn for_policy(policy: &NetworkPolicy) -> Self {
+        match (policy.is_off(), policy.names_addresses()) {
+            (true, _) => Self::Nothing,
+            (false, false) => Self::Names,
+            (false, true) => Self::Addresses,
+        }
+    }
+}
+
 /// What a backend can enforce, proved by a sandbox that it really booted. What is not named is
 /// not enforced.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Capability {
     enforced: BTreeMap<Restriction, Mechanism>,
     missing: BTreeMap<Restriction, String>,
+    egress: Egress,
 }
 
 impl Capability {
@@ -201,6 +228,31 @@ impl Capability {
         self.enforced.remove(&restriction);
         self.missing.insert(restriction, why.into());
         self
+    }
+
+    /// Says how much of an allow-list it can open.
+    #[must_use]
+    pub fn with_egress(mut self, egress: Egress) -> Self {
+        self.egress = egress;
+        self
+    }
+
+    /// How much of an allow-list it can open.
+    #[must_use]
+    pub fn egress(&self) -> Egress {
+        self.egress
+    }
+
+    /// Why it can't open what `policy` lists, if it can't.
+    #[must_use]
+    pub fn refuses(&self, policy: &NetworkPolicy) -> Option<&'static str> {
+        match (Egress::for_policy(policy), self.egress) {
+            (wanted, has) if has >= wanted => None,
+            (_, Egress::Nothing) => Some("can't open an allow-list: the network is off or the host's own"),
+            (_, Egress::Names | Egress::Addresses) => {
+                Some("can't open entries by address, for which it may not configure the network; name the hosts")
+            }
+        }
     }
 
     /// Everything, by the kernel: what fakes and the strictest backends claim.

@@ -7,8 +7,9 @@ use semver::Version;
 use serde_json::{Map, Value};
 
 use crate::{
-    Digest, EnforcementReport, Epoch, Error, ErrorKind, ExecutionId, Identity, LanguageId, Limits, Outcome, OwnerId,
-    Priority, Result, Revision, ScriptId, ScriptName, Timestamp, Timings, Usage, VersionId,
+    Connections, Digest, EnforcementReport, Epoch, Error, ErrorKind, ExecutionId, Identity, LanguageId, Limits,
+    NetworkPolicy, Outcome, OwnerId, Priority, Result, Revision, ScriptId, ScriptName, Timestamp, Timings, Usage,
+    VersionId,
 };
 
 /// Where an execution is in its life.
@@ -137,6 +138,8 @@ pub struct Ending {
     pub notes: Vec<String>,
     /// Where the time went.
     pub timings: Timings,
+    /// What it connected to, and what it was refused.
+    pub connections: Connections,
 }
 
 /// One stream of output, as a record keeps it: head and tail, and how much there was.
@@ -192,6 +195,8 @@ pub struct NewExecution {
     pub priority: Priority,
     /// Its limits.
     pub limits: Limits,
+    /// What it may reach.
+    pub network: NetworkPolicy,
     /// Which executor was chosen.
     pub executor: String,
     /// The key under which a second submit finds it.
@@ -283,6 +288,7 @@ mod tests {
             result: None,
             notes: Vec::new(),
             timings: Timings::default(),
+            connections: Connections::default(),
         }))
     }
 

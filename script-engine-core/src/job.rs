@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use bytes::Bytes;
 
-use crate::{Digest, Error, Limits, Result};
+use crate::{Digest, EgressSettings, Error, Limits, NetworkPolicy, Result};
 
 /// A path below `/scripts` or `/work`: relative, plain components, no links followed.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -61,6 +61,10 @@ pub struct Job {
     pub stdin: bool,
     /// What it may use.
     pub limits: Limits,
+    /// What it may reach.
+    pub network: NetworkPolicy,
+    /// Which addresses what it may reach may lead to.
+    pub egress: EgressSettings,
 }
 
 // The environment holds secrets, and files hold what users wrote.
@@ -74,6 +78,7 @@ impl fmt::Debug for Job {
             .field("env", &names)
             .field("stdin", &self.stdin)
             .field("limits", &self.limits)
+            .field("network", &self.network)
             .finish()
     }
 }

@@ -3,6 +3,7 @@
 
 pub mod contract;
 pub mod executor;
+pub mod gateway;
 pub mod memory;
 pub mod output;
 pub mod packages;
@@ -22,6 +23,7 @@ mod execution;
 mod ids;
 mod job;
 mod limits;
+pub mod network;
 mod outcome;
 mod registry;
 mod request;
@@ -33,7 +35,7 @@ mod timings;
 
 pub use cancel::{Cancel, CancelHandle};
 pub use digest::Digest;
-pub use enforcement::{Capability, Enforced, EnforcementReport, Mechanism, Need, Needs, Restriction, Waiver};
+pub use enforcement::{Capability, Egress, Enforced, EnforcementReport, Mechanism, Need, Needs, Restriction, Waiver};
 pub use engine::{Engine, EngineBuilder, Shutdown, ShutdownReport, StepPlace, StepRunner, Vitals};
 pub use error::{Error, ErrorKind, Problem, Result, Retry};
 pub use event::EngineEvent;
@@ -45,11 +47,15 @@ pub use ids::{
 };
 pub use job::{Job, JobFile, LayerMount, RelPath, RuntimeSpec};
 pub use limits::{LimitOverrides, Limits};
+pub use network::{
+    AddressClass, Connection, ConnectionEnd, ConnectionLog, Connections, EgressSettings, Host, HostPort, NetworkPolicy,
+    Open,
+};
 pub use outcome::{BrokenLimit, CancelReason, Exit, ExitReport, Fault, Outcome, RetryAdvice, TimeoutCause, Usage};
 pub use packages::{DependencyScope, ScriptDependency};
 pub use registry::StoreRegistry;
 pub use request::{ExecutionRequest, OnOutputLimit, Priority, Stdin};
-pub use script::{EntryPoint, NetworkPolicy, ScriptDraft, ScriptVersion};
+pub use script::{EntryPoint, ScriptDraft, ScriptVersion};
 pub use secret::{Secret, SecretRef, SecretScope};
 pub use selector::Selector;
 pub use settings::Settings;

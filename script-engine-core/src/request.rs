@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
-use crate::{Identity, LimitOverrides, Needs, Problem, ScriptName, SecretRef, Selector};
+use crate::{Identity, LimitOverrides, Needs, NetworkPolicy, Problem, ScriptName, SecretRef, Selector};
 
 /// The longest value of an environment variable: what surely fits one frame of the agent's protocol.
 const MAX_VARIABLE: usize = 32 << 10;
@@ -80,6 +80,8 @@ pub struct ExecutionRequest {
     pub queue_timeout: Option<Duration>,
     /// What happens when it prints too much.
     pub on_output_limit: OnOutputLimit,
+    /// What the script may reach; else what its version says.
+    pub network: Option<NetworkPolicy>,
 }
 
 impl ExecutionRequest {
@@ -102,6 +104,7 @@ impl ExecutionRequest {
             backend: None,
             queue_timeout: None,
             on_output_limit: OnOutputLimit::Keep,
+            network: None,
         }
     }
 
@@ -158,6 +161,13 @@ impl ExecutionRequest {
     #[must_use]
     pub fn with_needs(mut self, needs: Needs) -> Self {
         self.needs = needs;
+        self
+    }
+
+    /// Sets what the script may reach, whatever its version says.
+    #[must_use]
+    pub fn with_network(mut self, network: NetworkPolicy) -> Self {
+        self.network = Some(network);
         self
     }
 

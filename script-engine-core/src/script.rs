@@ -9,7 +9,8 @@ use serde_json::{Map, Value, json};
 
 use crate::packages::{DependencyLock, ScriptDependency};
 use crate::{
-    Digest, Error, LanguageId, LimitOverrides, RefName, Result, ScriptId, ScriptName, TenantId, Timestamp, VersionId,
+    Digest, Error, LanguageId, LimitOverrides, NetworkPolicy, RefName, Result, ScriptId, ScriptName, TenantId,
+    Timestamp, VersionId,
 };
 
 /// The longest source that is accepted: 10 MiB.
@@ -73,15 +74,6 @@ impl fmt::Debug for EntryPoint {
     }
 }
 
-/// What a script may reach. Off unless a host opens it.
-#[non_exhaustive]
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum NetworkPolicy {
-    /// Nothing but the sandbox's own loopback.
-    #[default]
-    Off,
-}
-
 /// All that decides what a version does. Two equal manifests are one version.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Manifest {
@@ -117,9 +109,6 @@ impl Manifest {
         let dependencies: Vec<Value> =
             self.dependencies.iter().map(|it| json!([it.name, it.requirement, it.scope.as_str()])).collect();
         let limits = &self.limits;
-        let network = match self.network {
-            NetworkPolicy::Off => "off",
-        };
         let manifest = json!({
             "format": 1,
             "language": self.language.as_str(),
@@ -139,7 +128,7 @@ impl Manifest {
                 "files": limits.files,
                 "open_files": limits.open_files,
             },
-            "network": network,
+            "network": self.network.manifest(),
         });
         VersionId(Digest::of(sorted(manifest).to_string().as_bytes()))
     }
@@ -232,6 +221,13 @@ impl ScriptDraft {
         self.limits = limits;
         self
     }
+
+    /// Sets what the script may reach.
+    #[must_use]
+    pub fn with_network(mut self, network: NetworkPolicy) -> Self {
+        self.network = network;
+        self
+    }
 }
 
 /// One immutable state of a script.
@@ -318,5 +314,10 @@ mod tests {
         assert_eq!(manifest().id(), other.id());
         other.limits.pids = Some(7);
         assert_ne!(manifest().id(), other.id());
+        let open = |entries: &[&str]| Manifest { network: NetworkPolicy::allow(entries).unwrap(), ..manifest() };
+        assert_ne!(manifest().id(), open(&["a.example:80"]).id());
+        assert_ne!(open(&["a.example:80"]).id(), open(&["a.example:81"]).id());
+        assert_eq!(open(&["a.example:80", "b:1"]).id(), open(&["B.:1", "b:1", "A.Example:80"]).id());
+        assert_eq!(manifest().id(), Manifest { network: NetworkPolicy::Allow(Vec::new()), ..manifest() }.id());
     }
 }

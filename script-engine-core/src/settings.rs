@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Problem, Result};
+use crate::{EgressSettings, Error, Problem, Result};
 
 /// Bounds and times of one engine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +39,8 @@ pub struct Settings {
     pub cache_entries: usize,
     /// Compiled parameter schemas that are kept in memory, one for each version that was executed lately.
     pub schema_entries: usize,
+    /// What the allow-lists of scripts may lead to.
+    pub egress: EgressSettings,
 }
 
 impl Default for Settings {
@@ -58,6 +60,7 @@ impl Default for Settings {
             max_result_bytes: 1 << 20,
             cache_entries: 1024,
             schema_entries: 256,
+            egress: EgressSettings::default(),
         }
     }
 }

@@ -4,8 +4,11 @@
 use std::sync::Arc;
 
 use script_engine_core::contract::{BootSpec, Posture, Sandbox as _, SandboxPaths};
+use script_engine_core::gateway::Gateway;
 use script_engine_core::sandbox::{AgentSandbox, SessionSettings};
-use script_engine_core::{Capability, Error, ErrorKind, Limits, Mechanism, Restriction, Result};
+use script_engine_core::{
+    Capability, Egress, EgressSettings, Error, ErrorKind, Limits, Mechanism, NetworkPolicy, Restriction, Result,
+};
 
 use crate::cgroup::{Controllers, Place};
 use crate::config::{Isolation, Root};
@@ -18,10 +21,10 @@ use crate::runtime::Shared;
 /// promise.
 pub(crate) async fn prove(shared: &Arc<Shared>) -> Result<Capability> {
     let claimed = capability(shared.config.isolation, &shared.host.place);
-    let (facts, promise) = look(shared, &claimed).await?;
+    let (facts, promise, egress) = look(shared, &claimed).await?;
     let broken = posture::broken(&promise, &facts.0);
     if broken.is_empty() {
-        return Ok(claimed);
+        return Ok(claimed.with_egress(egress));
     }
     Err(unsupported(format!("in a sandbox made as a probe, {}", broken.join("; "))))
 }
@@ -39,16 +42,31 @@ fn promise(shared: &Shared, number: u64, paths: SandboxPaths) -> Promise {
     }
 }
 
-/// Boots a probe, asks, and removes it. Gives the facts and what was promised for it.
-async fn look(shared: &Arc<Shared>, claimed: &Capability) -> Result<(Posture, Promise)> {
+/// Boots a probe, asks, and removes it. Gives the facts, what was promised for it, and how much of an allow-list it
+/// could open.
+async fn look(shared: &Arc<Shared>, claimed: &Capability) -> Result<(Posture, Promise, Egress)> {
     // The host's own programs need no root folder to be there, which `provide` looks after.
     let spec = BootSpec { limits: Limits::default() };
     let (booted, number) = shared.boot(&Root::default(), None, &spec, claimed).await?;
     let promise = promise(shared, number, booted.paths.clone());
     let mut sandbox = AgentSandbox::connect(booted, SessionSettings::default()).await.map_err(|it| explain(&it))?;
+    let egress = egress(&mut sandbox).await;
     let facts = sandbox.posture().await;
     Box::new(sandbox).destroy().await?;
-    Ok((facts?, promise))
+    Ok((facts?, promise, egress))
+}
+
+/// Opens the most that an allow-list may hold, then less, until the agent can.
+async fn egress(sandbox: &mut AgentSandbox) -> Egress {
+    const EVERY_KIND: [&str; 3] = ["name.example:1", "192.0.2.1:1", "[2001:db8::1]:1"];
+    let gateway = Gateway::default();
+    for (egress, entries) in [(Egress::Addresses, EVERY_KIND.as_slice()), (Egress::Names, &EVERY_KIND[..1])] {
+        let Ok(policy) = NetworkPolicy::allow(entries) else { continue };
+        if sandbox.listen(&policy, &EgressSettings::default(), &gateway).await.is_ok() {
+            return egress;
+        }
+    }
+    Egress::Nothing
 }
 
 /// What sandboxes of this kind enforce, if the probe does not find otherwise.

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use script_engine_core::contract::IdSource;
 use script_engine_core::memory::UuidIds;
-use script_engine_core::{Job, JobFile, Limits, OwnerId, RelPath, Result, RuntimeSpec};
+use script_engine_core::{EgressSettings, Job, JobFile, Limits, NetworkPolicy, OwnerId, RelPath, Result, RuntimeSpec};
 use tokio::time::Instant;
 
 /// A machine under test, seen from outside: not by asking the implementation.
@@ -80,6 +80,8 @@ pub(crate) fn job(runtime: RuntimeSpec, marker: &str, name: &str, script: &str, 
         env: vec![("PATH".into(), b"/usr/local/bin:/usr/bin:/bin".to_vec()), ("LC_ALL".into(), b"C".to_vec())],
         stdin: false,
         limits: Limits { memory_bytes: 256 << 20, pids: 64, work_bytes: 64 << 20, ..Limits::default() },
+        network: NetworkPolicy::Off,
+        egress: EgressSettings::default(),
     })
 }
 

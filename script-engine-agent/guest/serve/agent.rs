@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 
+use super::egress::Egress;
 use super::job::{Job, Purpose, Surroundings, fault};
 use super::link::{Link, Received};
 use super::{Config, Containment};
@@ -16,7 +17,7 @@ use crate::script::start;
 use crate::sys::poll::{Entry, IN, OUT, poll};
 use crate::sys::process::Waited;
 use crate::sys::{self, Errno, identity, process, signal, time};
-use crate::wire::{FromAgent, MAX_ENVIRONMENT, Start, Stream, ToAgent, feature};
+use crate::wire::{FromAgent, Listen, MAX_ENVIRONMENT, Start, Stream, ToAgent, feature};
 
 /// How long the engine has for its first message.
 const FIRST_LEASE_MS: u64 = 30_000;
@@ -53,6 +54,8 @@ pub struct Agent {
     fetches: VecDeque<(u32, Vec<u8>, u64)>,
     fetch: Option<Fetch>,
     job: Option<Job>,
+    /// The way out of the job, or of the next one.
+    egress: Option<Egress>,
     reset: Option<Reset>,
     origin: Origin,
     /// A reset that waits for the end of the job.
@@ -96,6 +99,7 @@ impl Agent {
             fetches: VecDeque::new(),
             fetch: None,
             job: None,
+            egress: None,
             reset: None,
             reset_wanted: None,
             last_start: Start { file_bytes: u64::MAX, ..Start::default() },
@@ -172,7 +176,7 @@ impl Agent {
         }
     }
 
-    fn entries(&self, entries: &mut Vec<Entry>) {
+    fn entries(&mut self, entries: &mut Vec<Entry>) {
         entries.clear();
         let full = self.link.is_full();
         entries.push(Entry::new(self.signals.as_raw_fd(), IN));
@@ -187,6 +191,9 @@ impl Agent {
         }
         if let Some(reset) = &self.reset {
             entries.push(reset.entry());
+        }
+        if let Some(egress) = &mut self.egress {
+            egress.entries(full, entries);
         }
     }
 
@@ -209,8 +216,15 @@ impl Agent {
                 // Flushed before each wait; a hang-up shows there too.
             } else if let Some(reset) = self.reset.as_mut().filter(|it| it.entry().fd == entry.fd) {
                 reset.read();
+            } else if self.egress.as_mut().is_some_and(|it| it.ready(*entry, &mut self.link)) {
+                // It was a connection's.
             } else if let Some(job) = &mut self.job {
-                let mut around = Surroundings { config: &self.config, link: &mut self.link, beat_ms: self.beat_ms };
+                let mut around = Surroundings {
+                    config: &self.config,
+                    link: &mut self.link,
+                    egress: &mut self.egress,
+                    beat_ms: self.beat_ms,
+                };
                 job.ready(*entry, &mut around).map_err(broken)?;
             }
         }
@@ -312,6 +326,13 @@ impl Agent {
                     job.signal(signal);
                 }
             }
+            ToAgent::Listen(listen) => self.listen(execution, &listen),
+            ToAgent::Traffic { id, traffic } => {
+                let egress = self.egress.as_mut().filter(|it| it.execution == execution);
+                if egress.is_some_and(|it| !it.hear(id, traffic, &mut self.link)) {
+                    return Err(broken_protocol("traffic that was not granted".to_owned()));
+                }
+            }
             ToAgent::Collect { path, max_bytes } => {
                 if self.fetches.len() >= MAX_FETCHES {
                     return Err(broken_protocol("too many files asked for at once".to_owned()));
@@ -356,6 +377,25 @@ impl Agent {
                 self.job = Some(Job::new(execution, launched, wanted, Purpose::Script, self.beat_ms));
                 self.last_start = wanted.clone();
             }
+            Err(failure) => {
+                self.egress = None;
+                self.link.send(execution, &fault(failure));
+            }
+        }
+    }
+
+    fn listen(&mut self, execution: u32, listen: &Listen) {
+        self.egress = None;
+        let opened = if self.is_busy() {
+            Err(Failure::new("listen", "the sandbox is not done with its job".to_owned(), Errno::EBUSY))
+        } else {
+            Egress::open(execution, listen)
+        };
+        match opened {
+            Ok(egress) => {
+                self.egress = Some(egress);
+                self.link.send(execution, &FromAgent::Listening);
+            }
             Err(failure) => self.link.send(execution, &fault(failure)),
         }
     }
@@ -381,8 +421,17 @@ impl Agent {
 
     fn advance(&mut self) {
         if let Some(job) = self.job.take() {
-            let mut around = Surroundings { config: &self.config, link: &mut self.link, beat_ms: self.beat_ms };
+            let mut around = Surroundings {
+                config: &self.config,
+                link: &mut self.link,
+                egress: &mut self.egress,
+                beat_ms: self.beat_ms,
+            };
             self.job = job.advance(&mut around);
+            if self.job.is_none() {
+                // No other job has it.
+                self.egress = None;
+            }
         }
         self.advance_fetch();
         if self.job.is_none()
@@ -392,6 +441,7 @@ impl Agent {
             self.files = Files::default();
             self.environment.clear();
             self.incomplete = None;
+            self.egress = None;
             match Reset::begin(&self.config, &self.origin, execution) {
                 Ok(reset) => self.reset = Some(reset),
                 Err(failure) => self.link.send(execution, &fault(failure)),
@@ -419,6 +469,8 @@ fn features(config: &Config) -> u32 {
         (config.containment == Containment::Nested, feature::NESTED),
         (config.script_uid.is_some(), feature::SCRIPT_UID),
         (config.private, feature::RESET),
+        // A network that is shared with others is no place to listen for one script.
+        (config.private, feature::LISTEN),
     ];
     bits.iter().filter(|(holds, _)| *holds).fold(0, |sum, (_, bit)| sum | bit)
 }

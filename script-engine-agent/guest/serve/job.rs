@@ -3,6 +3,7 @@
 
 use std::os::fd::{AsRawFd as _, OwnedFd};
 
+use super::egress::Egress;
 use super::link::Link;
 use super::{Config, Containment};
 use crate::kill;
@@ -38,8 +39,10 @@ enum Phase {
         since: u64,
         again: u64,
     },
-    /// Nothing is left but bytes.
-    Draining,
+    /// Nothing is left but bytes; those of connections that are not passed on by then are given up.
+    Draining {
+        until: u64,
+    },
 }
 
 /// What the job was started for.
@@ -96,6 +99,7 @@ struct Limits {
 pub struct Surroundings<'a> {
     pub config: &'a Config,
     pub link: &'a mut Link,
+    pub egress: &'a mut Option<Egress>,
     pub beat_ms: u64,
 }
 
@@ -155,8 +159,8 @@ impl Job {
     /// When to look again though nothing is ready.
     pub fn deadline(&self) -> u64 {
         let phase = match self.phase {
-            Phase::Starting | Phase::Running | Phase::Draining => u64::MAX,
-            Phase::Leaking { until } => until,
+            Phase::Starting | Phase::Running => u64::MAX,
+            Phase::Leaking { until } | Phase::Draining { until } => until,
             Phase::Killing { again, .. } => again,
         };
         let watch = if self.is_watched() { self.next_watch } else { u64::MAX };
@@ -242,7 +246,7 @@ impl Job {
                     } else if !self.started {
                         self.announce(around.link);
                     }
-                    self.phase = Phase::Draining;
+                    self.phase = Phase::Draining { until: now + self.limits.leak_ms };
                 }
                 Phase::Killing { since, again } if now >= again => {
                     self.kill_again(now, since);
@@ -250,11 +254,17 @@ impl Job {
                     break;
                 }
                 Phase::Killing { .. } => break,
-                Phase::Draining => {
+                Phase::Draining { until } => {
                     if self.abandoned {
                         self.outputs.iter_mut().for_each(Output::abandon);
                     }
-                    if self.outputs.iter().all(Output::is_over) {
+                    if self.abandoned || self.killed_by_us || now >= until {
+                        *around.egress = None;
+                        self.phase = Phase::Draining { until: u64::MAX };
+                    }
+                    if self.outputs.iter().all(Output::is_over)
+                        && around.egress.as_ref().is_none_or(Egress::is_heard_out)
+                    {
                         self.finish(around.link);
                         return None;
                     }

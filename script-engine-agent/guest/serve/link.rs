@@ -3,7 +3,8 @@
 
 use crate::sys::file;
 use crate::sys::{Errno, Result};
-use crate::wire::{FromAgent, HEADER_LEN, Header, MAX_DATA, MAX_FRAME, Stream, ToAgent, WireError};
+use crate::wire::connection::{BYTES, PREFIX};
+use crate::wire::{FromAgent, HEADER_LEN, Header, MAX_DATA, MAX_FRAME, MAX_PIECE, Stream, ToAgent, WireError};
 
 /// Unsent bytes above which no script's output is taken in. Frames about other things still go
 /// behind them: there are few, and their number is bounded by what the engine asks.
@@ -43,7 +44,7 @@ impl Link {
             held: (0, 0),
             outbox: Vec::new(),
             sent: 0,
-            scratch: vec![0; MAX_DATA],
+            scratch: vec![0; MAX_FRAME],
         })
     }
 
@@ -107,6 +108,22 @@ impl Link {
             let header = Header { length: 8 + count, kind: FromAgent::DATA, stream, execution };
             self.outbox.extend_from_slice(&header.encode());
             self.outbox.extend_from_slice(&crate::sys::time::wall_us().to_le_bytes());
+            self.outbox.extend_from_slice(self.scratch.get(..count).unwrap_or_default());
+        }
+        Ok(count)
+    }
+
+    /// Reads once from the connection `id`, at most `limit` bytes, into a frame of its traffic. Gives how many bytes
+    /// there were; 0 is the end, for which there is no frame.
+    pub fn carry_piece(&mut self, source: i32, id: u32, execution: u32, limit: usize) -> Result<usize> {
+        let space = self.scratch.get_mut(..limit.min(MAX_PIECE)).unwrap_or_default();
+        let count = file::read(source, space)?;
+        if count > 0 {
+            let header =
+                Header { length: PREFIX + count, kind: FromAgent::TRAFFIC, stream: Stream::Control, execution };
+            self.outbox.extend_from_slice(&header.encode());
+            self.outbox.extend_from_slice(&id.to_le_bytes());
+            self.outbox.push(BYTES);
             self.outbox.extend_from_slice(self.scratch.get(..count).unwrap_or_default());
         }
         Ok(count)

@@ -1,6 +1,7 @@
 //! Serving the engine: the settings. The loop is [`agent`], one script's way [`job`].
 
 mod agent;
+mod egress;
 mod job;
 pub mod link;
 

@@ -11,6 +11,7 @@ pub mod ipc;
 pub mod landlock;
 pub mod mount;
 pub mod namespace;
+pub mod network;
 pub mod number;
 pub mod poll;
 pub mod process;

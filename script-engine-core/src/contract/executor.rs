@@ -10,7 +10,8 @@ use bytes::Bytes;
 
 use super::{OwnerStatus, ReapReport};
 use crate::{
-    Cancel, Capability, Digest, EnforcementReport, Error, ExitReport, Job, OwnerId, Result, Stopwatch, Timestamp, Usage,
+    Cancel, Capability, ConnectionLog, Digest, EnforcementReport, Error, ExitReport, Job, OwnerId, Result, Stopwatch,
+    Timestamp, Usage,
 };
 
 /// What separates a script from its host.
@@ -160,6 +161,8 @@ pub struct Spawned {
     pub enforcement: EnforcementReport,
     /// The digest of the runtime it runs in, where there is one.
     pub runtime: Option<Digest>,
+    /// What it connects to, complete when it is finished.
+    pub connections: ConnectionLog,
 }
 
 /// The half of a running script that waits.

@@ -9,7 +9,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use super::{ScriptControl, ScriptEvent};
-use crate::{EnforcementReport, Job, JobFile, Result};
+use crate::gateway::Gateway;
+use crate::{ConnectionLog, EgressSettings, EnforcementReport, Job, JobFile, NetworkPolicy, Result};
 
 /// How a script would find itself: facts by name, as the agent's probe child saw them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,6 +26,16 @@ pub trait Sandbox: fmt::Debug + Send + 'static {
     ///
     /// - [SB-01] A file that is there already is an error: nothing is overwritten.
     async fn put(&mut self, files: &[JobFile]) -> Result<()>;
+
+    /// Opens the way out that `policy` allows, for the job that is started next and no other. Its connections go
+    /// through `gateway` and are in the log, which is complete when the sandbox is reset or destroyed. Fails with
+    /// `Unsupported`, and opens nothing, if not all of it can be had. Without it nothing is open.
+    async fn listen(
+        &mut self,
+        policy: &NetworkPolicy,
+        settings: &EgressSettings,
+        gateway: &Gateway,
+    ) -> Result<ConnectionLog>;
 
     /// Starts the job's program; its files were put before.
     ///

@@ -15,8 +15,8 @@ use crate::contract::Action;
 use crate::parameters::{self, Bound};
 use crate::{
     CancelReason, EngineEvent, Error, ErrorKind, ExecutionId, ExecutionRecord, ExecutionRequest, ExecutionState, Fault,
-    Limits, NewExecution, Outcome, Problem, Result, RetryAdvice, ScriptVersion, SecretScope, Stdin, Stopwatch,
-    Transition,
+    Limits, NetworkPolicy, NewExecution, Outcome, Problem, Result, RetryAdvice, ScriptVersion, SecretScope, Stdin,
+    Stopwatch, Transition,
 };
 
 /// An execution that is recorded and has a place in the queue.
@@ -87,8 +87,10 @@ impl Components {
             .and_then(|bound| parameters::deliver(&bound).map(|delivery| (bound, delivery)))
             .map_err(&mut take)
             .ok();
+        let network = request.network.as_ref().unwrap_or(&version.manifest.network).canonical();
+        take(network.problems(&self.settings.egress));
         let infos: Vec<_> = self.executors.iter().map(|it| (it.info(), it.capability())).collect();
-        let route = route::choose(&request.needs, request.backend.as_deref(), &infos);
+        let route = route::choose(&request.needs, &network, request.backend.as_deref(), &infos);
         if let Err(error) = &route {
             take(error.problems().to_vec());
         }
@@ -97,7 +99,7 @@ impl Components {
                 // Resolved once to see that they are there; the values are fetched when they are needed.
                 let scope = SecretScope { tenant: request.identity.tenant.clone() };
                 self.secrets.resolve(&request.secrets, &scope).await?;
-                Ok(Checked { limits, bound, delivery, executor: route? })
+                Ok(Checked { limits, network, bound, delivery, executor: route? })
             }
             _ => Err(Error::invalid_all(problems)),
         }
@@ -123,6 +125,7 @@ impl Components {
             identity: request.identity.clone(),
             priority: request.priority,
             limits: checked.limits.clone(),
+            network: checked.network.clone(),
             executor: self.executors[checked.executor].info().name,
             idempotency_key: request.idempotency_key.clone(),
             created_at: self.now(),
@@ -181,6 +184,7 @@ fn cancelled(course: Course, reason: CancelReason) -> Box<Ended> {
 /// What `check_request` found out.
 struct Checked {
     limits: Limits,
+    network: NetworkPolicy,
     bound: Bound,
     delivery: parameters::Delivery,
     executor: usize,

@@ -21,8 +21,8 @@ use crate::memory::{
     SystemClock, TenantPolicy, UuidIds,
 };
 use crate::{
-    Ending, Error, ErrorKind, ExecutionRecord, ExecutionState, OutputRecord, OwnerId, Result, RetryAdvice, Settings,
-    StoreRegistry, Timings, Transition, Usage,
+    Connections, Ending, Error, ErrorKind, ExecutionRecord, ExecutionState, OutputRecord, OwnerId, Result, RetryAdvice,
+    Settings, StoreRegistry, Timings, Transition, Usage,
 };
 
 /// Terminal executions, versions, and bytes of output and of compiled forms that the defaults keep.
@@ -276,6 +276,7 @@ impl Components {
             result: None,
             notes: Vec::new(),
             timings: Timings::default(),
+            connections: Connections::default(),
         };
         self.advance(&mut adopted, Transition::Finish(Box::new(ending))).await
     }

@@ -8,7 +8,8 @@ use super::output::CollectedOutput;
 use crate::contract::ScriptExecutor;
 use crate::parameters::Delivery;
 use crate::{
-    ErrorKind, ExecutionRecord, ExecutionRequest, Exit, Fault, Outcome, RetryAdvice, ScriptVersion, Stopwatch, Usage,
+    Connections, ErrorKind, ExecutionRecord, ExecutionRequest, Exit, Fault, Outcome, RetryAdvice, ScriptVersion,
+    Stopwatch, Usage,
 };
 
 /// What every stage carries along.
@@ -34,12 +35,22 @@ pub(super) struct Ended {
     pub(super) exit: Option<Exit>,
     pub(super) usage: Usage,
     pub(super) notes: Vec<String>,
+    pub(super) connections: Connections,
 }
 
 impl Ended {
     /// An end before the script ran.
     pub(super) fn early(course: Course, permit: Option<Permit>, outcome: Outcome) -> Self {
-        Self { course, permit, output: None, outcome, exit: None, usage: Usage::default(), notes: Vec::new() }
+        Self {
+            course,
+            permit,
+            output: None,
+            outcome,
+            exit: None,
+            usage: Usage::default(),
+            notes: Vec::new(),
+            connections: Connections::default(),
+        }
     }
 }
 

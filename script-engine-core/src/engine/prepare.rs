@@ -14,7 +14,8 @@ use crate::contract::{DependencyLayer, Language, LanguageInfo, Prepared as Compi
 use crate::output::SecretMasker;
 use crate::packages::LayerUse;
 use crate::{
-    Cancel, Error, Job, JobFile, LayerMount, Outcome, RelPath, Result, RuntimeSpec, Secret, SecretScope, Stage, Stdin,
+    Cancel, EgressSettings, Error, Job, JobFile, LayerMount, Outcome, RelPath, Result, RuntimeSpec, Secret,
+    SecretScope, Stage, Stdin,
 };
 
 /// Where a script puts its result.
@@ -80,7 +81,8 @@ impl Components {
         course.live.printing.send_replace(true);
         let output =
             OutputCollector::new(sink, masker, &self.settings, limits.output_bytes, course.request.on_output_limit);
-        let job = job(course, language.info(), compiled, layer.as_ref(), &secrets)?;
+        let mut job = job(course, language.info(), compiled, layer.as_ref(), &secrets)?;
+        job.egress = self.settings.egress.clone();
         Ok(Made { job, output, toolchain: toolchain.to_string(), layer })
     }
 }
@@ -128,6 +130,8 @@ fn job(
         env,
         stdin: course.request.stdin != Stdin::Empty,
         limits: course.record.begun.limits.clone(),
+        network: course.record.begun.network.clone(),
+        egress: EgressSettings::default(),
     })
 }
 

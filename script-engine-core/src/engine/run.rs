@@ -46,7 +46,7 @@ impl Components {
                 return Box::new(ended);
             }
         };
-        let Spawned { mut script, control, enforcement, runtime } = spawned;
+        let Spawned { mut script, control, enforcement, runtime, connections } = spawned;
         course.stopwatch.enter(Stage::Run);
         let started = Transition::Start(Started { at: self.now(), enforcement, runtime, toolchain });
         let recorded = self.advance(&mut course.record, started).await;
@@ -88,7 +88,17 @@ impl Components {
             Ok((End::Exited(report), _)) => (Some(report.exit), report.usage),
             Ok((End::Lost { .. }, _)) | Err(_) => (None, course.live.vitals(self.settings.heartbeat).usage),
         };
-        Box::new(Ended { course, permit: Some(permit), output: Some(collected), outcome, exit, usage, notes })
+        let connections = connections.snapshot();
+        Box::new(Ended {
+            course,
+            permit: Some(permit),
+            output: Some(collected),
+            outcome,
+            exit,
+            usage,
+            notes,
+            connections,
+        })
     }
 
     async fn spawn(&self, course: &mut Course, job: Job) -> Result<Spawned, Unprovided> {

@@ -30,7 +30,7 @@ impl Components {
             dependencies: draft.dependencies,
             lock,
             limits: draft.limits,
-            network: draft.network,
+            network: draft.network.canonical(),
         };
         self.scripts
             .save(NewVersion {
@@ -57,6 +57,7 @@ impl Components {
         {
             problems.extend(found);
         }
+        problems.extend(draft.network.problems(&self.settings.egress));
         let infos = self.languages.iter().map(|it| it.info());
         let found = detect(draft.language.as_ref(), draft.entry_point.as_ref(), &draft.source, infos)
             .and_then(|info| self.language(&info.id));

@@ -13,7 +13,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 impl Components {
     /// Ends an execution. Only this writes a terminal state.
     pub(super) async fn settle(&self, ended: Ended) {
-        let Ended { course, permit, output, outcome, exit, usage, mut notes } = ended;
+        let Ended { course, permit, output, outcome, exit, usage, mut notes, connections } = ended;
         // The place goes to the next one before anybody hears of the end.
         drop(permit);
         let id = course.record.id();
@@ -41,7 +41,7 @@ impl Components {
         for (stage, time) in timings.iter() {
             metrics::histogram!("script_engine_stage_seconds", "stage" => stage.as_str()).record(time);
         }
-        let ending = Ending { at, outcome, exit_code, signal, usage, output, result, notes, timings };
+        let ending = Ending { at, outcome, exit_code, signal, usage, output, result, notes, timings, connections };
         let mut record = course.record;
         if let Err(error) = self.advance(&mut record, Transition::Finish(Box::new(ending))).await {
             self.trouble(&error);

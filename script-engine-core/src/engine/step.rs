@@ -14,7 +14,7 @@ use super::{compiled, route};
 use crate::contract::{Check, DependencyLayer, Language, Prepared, ScriptExecutor, Source, Step, Toolchain, Work};
 use crate::packages::LayerUse;
 use crate::script::Manifest;
-use crate::{Cancel, Digest, Error, ErrorKind, LimitOverrides, Needs, Result};
+use crate::{Cancel, Digest, Error, ErrorKind, LimitOverrides, Needs, NetworkPolicy, Result};
 
 /// The most time that a step may take whose language says nothing of it.
 const STEP_TIMEOUT: Duration = Duration::from_secs(120);
@@ -114,7 +114,7 @@ impl Components {
     /// The executor for steps that no execution waits for.
     pub(super) fn step_executor(&self) -> Result<&Arc<dyn ScriptExecutor>> {
         let infos: Vec<_> = self.executors.iter().map(|it| (it.info(), it.capability())).collect();
-        Ok(&self.executors[route::choose(&Needs::default(), None, &infos)?])
+        Ok(&self.executors[route::choose(&Needs::default(), &NetworkPolicy::Off, None, &infos)?])
     }
 
     /// Asks a language. Its own part may parse for long, so it has a thread of its own meanwhile; how
@@ -144,7 +144,13 @@ impl Components {
         let usual =
             LimitOverrides { timeout: Some(STEP_TIMEOUT.min(info.limits.timeout)), ..LimitOverrides::default() };
         let limits = info.limits.with(&usual).with(&info.step_limits);
-        let place = StepPlace { runtime: runtime(info, layer), env: info.env.clone(), limits, field: "source" };
+        let place = StepPlace {
+            runtime: runtime(info, layer),
+            env: info.env.clone(),
+            limits,
+            network: NetworkPolicy::Off,
+            field: "source",
+        };
         StepRunner::new(Arc::clone(executor), &self.settings).carry_out(step, place, cancel).await
     }
 

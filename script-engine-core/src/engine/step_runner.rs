@@ -10,8 +10,8 @@ use super::supervise::{End, Listener, supervise};
 use super::watch::Bounds;
 use crate::contract::{OutputStream, ScriptExecutor, Spawned, Step, StepOutput};
 use crate::{
-    BrokenLimit, Cancel, CancelReason, Error, ErrorKind, Exit, Job, Limits, Outcome, Result, RuntimeSpec, Settings,
-    Stdin, Stopwatch, Timestamp, Usage,
+    BrokenLimit, Cancel, CancelReason, Error, ErrorKind, Exit, Job, Limits, NetworkPolicy, Outcome, Result,
+    RuntimeSpec, Settings, Stdin, Stopwatch, Timestamp, Usage,
 };
 
 /// Bytes of each output stream of a step that are kept.
@@ -28,6 +28,8 @@ pub struct StepPlace {
     pub env: Vec<(String, String)>,
     /// What it may use.
     pub limits: Limits,
+    /// What it may reach.
+    pub network: NetworkPolicy,
     /// The field of a request that is at fault when it breaks its limits.
     pub field: &'static str,
 }
@@ -52,7 +54,9 @@ impl StepRunner {
     pub async fn carry_out<T>(&self, step: Step<T>, place: StepPlace, cancel: &Cancel) -> Result<T> {
         let Step { files, argv, env, collect, read } = step;
         let env = environment(&place.env, &env);
-        let job = Job { runtime: place.runtime, files, argv, env, stdin: false, limits: place.limits };
+        let StepPlace { runtime, limits, network, .. } = place;
+        let egress = self.settings.egress.clone();
+        let job = Job { runtime, files, argv, env, stdin: false, limits, network, egress };
         read(self.run(job, &collect, place.field, cancel).await?)
     }
 

@@ -10,8 +10,9 @@ use crate::contract::{
     BootSpec, Booted, ExecutorInfo, OwnerStatus, Progress, ReapReport, RunningScript, RuntimeManager, Sandbox,
     ScriptControl, ScriptEvent, ScriptExecutor, Spawned,
 };
+use crate::gateway::Gateway;
 use crate::sandbox::{AgentSandbox, SessionSettings};
-use crate::{Cancel, Capability, Job, OwnerId, Result, RuntimeSpec, Stage, Stopwatch};
+use crate::{Cancel, Capability, ConnectionLog, Error, ErrorKind, Job, OwnerId, Result, RuntimeSpec, Stage, Stopwatch};
 
 /// Runs each job in a fresh sandbox, which is destroyed afterwards.
 #[derive(Debug)]
@@ -19,6 +20,7 @@ pub struct PooledExecutor {
     manager: Arc<dyn RuntimeManager>,
     capability: Capability,
     session: SessionSettings,
+    gateway: Gateway,
 }
 
 impl PooledExecutor {
@@ -26,7 +28,14 @@ impl PooledExecutor {
     /// can't make a sandbox that is as it promises.
     pub async fn new(manager: Arc<dyn RuntimeManager>, session: SessionSettings) -> Result<Self> {
         let capability = manager.probe().await?;
-        Ok(Self { manager, capability, session })
+        Ok(Self { manager, capability, session, gateway: Gateway::default() })
+    }
+
+    /// Sets what connects scripts to what they may reach.
+    #[must_use]
+    pub fn with_gateway(mut self, gateway: Gateway) -> Self {
+        self.gateway = gateway;
+        self
     }
 
     /// Starts a job in a booted machine. The machine is the caller's to destroy on `Err`.
@@ -35,12 +44,13 @@ impl PooledExecutor {
         booted: Booted,
         job: &Job,
         stopwatch: &mut Stopwatch,
-    ) -> Result<(Box<AgentSandbox>, Arc<dyn ScriptControl>)> {
+    ) -> Result<(Box<AgentSandbox>, Arc<dyn ScriptControl>, ConnectionLog)> {
         let mut sandbox = Box::new(AgentSandbox::connect(booted, self.session).await?);
         stopwatch.enter(Stage::Start);
         sandbox.put(&job.files).await?;
+        let connections = sandbox.listen(&job.network, &job.egress, &self.gateway).await?;
         let control = sandbox.start(job).await?;
-        Ok((sandbox, control))
+        Ok((sandbox, control, connections))
     }
 }
 
@@ -64,6 +74,9 @@ impl ScriptExecutor for PooledExecutor {
     }
 
     async fn spawn(&self, job: Job, stopwatch: &mut Stopwatch, cancel: Cancel) -> Result<Spawned> {
+        if let Some(why) = self.capability.refuses(&job.network) {
+            return Err(Error::new(ErrorKind::Unsupported, format!("network: {} {why}", self.info().name)));
+        }
         stopwatch.enter(Stage::Provision);
         // What a runtime that is half there consists of belongs to nobody's job.
         let lease = cancel.guard(self.manager.provide(&job.runtime, &TracedProgress)).await?;
@@ -72,10 +85,10 @@ impl ScriptExecutor for PooledExecutor {
         let booted = self.manager.boot(&lease, &BootSpec { limits: job.limits.clone() }).await?;
         let machine = Arc::clone(&booted.machine);
         match cancel.guard(self.start(booted, &job, stopwatch)).await {
-            Ok((sandbox, control)) => {
+            Ok((sandbox, control, connections)) => {
                 let enforcement = sandbox.enforcement().clone();
                 let script = Box::new(SandboxedScript { sandbox });
-                Ok(Spawned { script, control, enforcement, runtime: lease.digest })
+                Ok(Spawned { script, control, enforcement, runtime: lease.digest, connections })
             }
             Err(error) => {
                 machine.destroy().await?;

@@ -2,12 +2,13 @@
 //! by the credit that the agent was given; an agent that sends more broke the protocol.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::sync::{Notify, Semaphore};
 
+use super::switchboard::Switchboard;
 use crate::contract::{OutputStream, ScriptEvent};
 use crate::wire::{FromAgent, Header, Stream};
 use crate::{BrokenLimit, Error, ErrorKind, Exit, ExitReport, Timestamp, Usage};
@@ -20,7 +21,8 @@ const JOIN: usize = 16 << 10;
 /// An answer of the agent.
 #[derive(Debug)]
 pub(super) enum Reply {
-    Hello { build: String, landlock_abi: u32 },
+    Hello { build: String, features: u32, landlock_abi: u32 },
+    Listening,
     Started,
     File(Option<Bytes>),
     Reset(Vec<String>),
@@ -33,6 +35,7 @@ impl Reply {
     pub(super) fn unexpected(&self, operation: &'static str) -> Error {
         let name = match self {
             Self::Hello { .. } => "hello",
+            Self::Listening => "listening",
             Self::Started => "started",
             Self::File(_) => "file",
             Self::Reset(_) => "reset done",
@@ -64,6 +67,7 @@ impl AgentFault {
             // The program is not there or can't be executed: another runtime or another program helps.
             "exec" => ErrorKind::NotFound,
             "collect" | "file" => ErrorKind::InvalidRequest,
+            "listen" => ErrorKind::Unsupported,
             _ => ErrorKind::Unavailable,
         };
         Error::new(kind, format!("{}: {}{os}", self.operation, self.message))
@@ -80,6 +84,7 @@ struct State {
     lost: Option<String>,
     replies: VecDeque<Reply>,
     file: Option<Collecting>,
+    switchboard: Option<Arc<Switchboard>>,
 }
 
 #[derive(Debug)]
@@ -110,11 +115,15 @@ impl Inbox {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Forgets the last execution and expects events of the next one.
-    pub(super) fn begin(&self, execution: u32) {
+    /// Forgets the last execution and expects events of the next one, and its connections if it may have any.
+    pub(super) fn begin(&self, execution: u32, switchboard: Option<Arc<Switchboard>>) {
         let mut state = self.lock();
         let (lost, replies) = (state.lost.take(), std::mem::take(&mut state.replies));
-        *state = State { execution, lost, replies, ..State::default() };
+        *state = State { execution, lost, replies, switchboard, ..State::default() };
+    }
+
+    fn switchboard(&self) -> Result<Arc<Switchboard>, String> {
+        self.lock().switchboard.clone().ok_or_else(|| "a connection where none is allowed".to_owned())
     }
 
     /// Expects the pieces of one file of at most `max` bytes.
@@ -209,11 +218,18 @@ impl Inbox {
         if header.kind == FromAgent::DATA {
             return self.take_data(header, payload);
         }
+        if header.kind == FromAgent::TRAFFIC {
+            return self.switchboard()?.traffic(payload);
+        }
         let message = FromAgent::decode(header, &payload).map_err(|error| error.to_string())?;
         match message {
-            FromAgent::Hello { build, landlock_abi, .. } => self.answer(Reply::Hello { build, landlock_abi }),
+            FromAgent::Hello { build, features, landlock_abi, .. } => {
+                self.answer(Reply::Hello { build, features, landlock_abi })
+            }
+            FromAgent::Listening => self.answer(Reply::Listening),
+            FromAgent::Accepted { id, host, port, credit } => self.switchboard()?.accepted(id, &host, port, credit),
             FromAgent::Started { .. } => self.answer(Reply::Started),
-            FromAgent::Data { .. } => Err("a data frame of another kind".to_owned()),
+            FromAgent::Data { .. } | FromAgent::Traffic { .. } => Err("a data frame of another kind".to_owned()),
             FromAgent::End { stream: Stream::File, total } => self.end_file(total),
             FromAgent::End { .. } => Ok(()),
             FromAgent::Exited {

@@ -1,11 +1,15 @@
 //! Core's one implementation of [`Sandbox`]: the agent's protocol over any link.
 //!
 //! A pump (two tokio tasks) owns the link: it always drains it, answers for the lease by ping and
-//! sorts what comes into the `inbox`. [`AgentSandbox`] is the thin side that callers hold.
+//! sorts what comes into the `inbox`, a script's connections into the `switchboard`. [`AgentSandbox`] is the thin side
+//! that callers hold.
 //! Dropping it closes the link, upon which the agent kills everything and exits.
 
+mod flow;
 mod inbox;
 mod pump;
+mod relay;
+mod switchboard;
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,11 +20,16 @@ use bytes::Bytes;
 use tokio::sync::Semaphore;
 
 use crate::contract::{Booted, Machine, Posture, Sandbox, SandboxPaths, ScriptControl, ScriptEvent, Stop, Verdict};
-use crate::wire::{self, Place, Stream, ToAgent};
-use crate::{EnforcementReport, Error, ErrorKind, Job, JobFile, Limits, Result, Retry};
+use crate::gateway::Gateway;
+use crate::wire::{self, Place, Stream, ToAgent, feature};
+use crate::{
+    ConnectionLog, EgressSettings, EnforcementReport, Error, ErrorKind, Job, JobFile, Limits, NetworkPolicy, Result,
+    Retry,
+};
 
 use inbox::{Inbox, Reply};
 use pump::{Outbox, Pump};
+use switchboard::Switchboard;
 
 /// Times of the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +57,8 @@ impl Default for SessionSettings {
 
 /// Bytes of each output stream that may be under way or wait to be fetched.
 const WINDOW: u32 = 1 << 20;
+/// How long what a script sent last may take to be taken by the host it was sent to, after the script's end.
+const LAST_BYTES: Duration = Duration::from_secs(2);
 /// Bytes by which a file may be longer than the folder it is in is large.
 const FILE_MARGIN: u64 = 64 << 10;
 /// Bytes of a file or of the environment in one frame; leaves room for the other fields.
@@ -68,6 +79,10 @@ pub struct AgentSandbox {
     outbox: Outbox,
     stdin_credit: Arc<Semaphore>,
     build: String,
+    features: u32,
+    /// The connections of the job that is started next, and of the one that is under way.
+    next_connections: Option<Connecting>,
+    connections: Option<Connecting>,
     // Dropping it ends the pump and so closes the link.
     _pump: Pump,
     execution: u32,
@@ -101,6 +116,9 @@ impl AgentSandbox {
             outbox,
             stdin_credit,
             build: String::new(),
+            features: 0,
+            next_connections: None,
+            connections: None,
             _pump: pump,
             execution: 0,
             owed: None,
@@ -126,8 +144,8 @@ impl AgentSandbox {
         self.send(&ToAgent::Hello { lease_ms: millis(self.settings.lease), beat_ms: millis(self.settings.heartbeat) })
             .await?;
         let landlock_abi = match self.reply("hello").await? {
-            Reply::Hello { build, landlock_abi } => {
-                self.build = build;
+            Reply::Hello { build, features, landlock_abi } => {
+                (self.build, self.features) = (build, features);
                 landlock_abi
             }
             other => return Err(other.unexpected("hello")),
@@ -158,6 +176,14 @@ impl AgentSandbox {
                 .with_context("operation", operation)
                 .with_retry(Retry::Maybe { after: None })),
         }
+    }
+
+    /// Ends the connections of the last job, so that their record is complete.
+    async fn end_connections(&mut self) {
+        if let Some(Connecting(switchboard)) = &self.connections {
+            switchboard.close(LAST_BYTES).await;
+        }
+        self.connections = None;
     }
 
     /// Adds the machine's own verdict to an error that a dead machine would explain.
@@ -258,10 +284,40 @@ impl Sandbox for AgentSandbox {
         Ok(())
     }
 
+    async fn listen(
+        &mut self,
+        policy: &NetworkPolicy,
+        settings: &EgressSettings,
+        gateway: &Gateway,
+    ) -> Result<ConnectionLog> {
+        self.next_connections = None;
+        if policy.is_off() {
+            return Ok(ConnectionLog::default());
+        }
+        if self.features & feature::LISTEN == 0 {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                "the agent can't listen for connections in this sandbox; leave `network` out or choose another backend",
+            ));
+        }
+        let (execution, outbox) = (self.execution + 1, self.outbox.clone());
+        let switchboard = Switchboard::new(execution, policy.canonical(), settings.clone(), gateway.clone(), outbox);
+        self.outbox.send(&ToAgent::Listen(switchboard.listen()), execution).await?;
+        match self.reply("listen").await? {
+            Reply::Listening => {}
+            other => return Err(other.unexpected("listen")),
+        }
+        let log = switchboard.log();
+        self.next_connections = Some(Connecting(Arc::new(switchboard)));
+        Ok(log)
+    }
+
     async fn start(&mut self, job: &Job) -> Result<Arc<dyn ScriptControl>> {
         self.execution += 1;
         self.owed = None;
-        self.inbox.begin(self.execution);
+        self.end_connections().await;
+        self.connections = self.next_connections.take();
+        self.inbox.begin(self.execution, self.connections.as_ref().map(|it| Arc::clone(&it.0)));
         self.send_environment(&job.env).await?;
         self.send(&ToAgent::Start(Box::new(self.start_message(job)))).await?;
         match self.reply("start").await {
@@ -314,6 +370,8 @@ impl Sandbox for AgentSandbox {
     }
 
     async fn reset(&mut self) -> Result<()> {
+        self.next_connections = None;
+        self.end_connections().await;
         self.send(&ToAgent::Reset).await?;
         match self.reply("reset").await? {
             Reply::Reset(findings) if findings.is_empty() => Ok(()),
@@ -331,10 +389,21 @@ impl Sandbox for AgentSandbox {
         }
     }
 
-    async fn destroy(self: Box<Self>) -> Result<()> {
+    async fn destroy(mut self: Box<Self>) -> Result<()> {
+        self.end_connections().await;
         let machine = Arc::clone(&self.machine);
         drop(self);
         machine.destroy().await
+    }
+}
+
+/// Connections that are broken off when nobody holds them any more.
+#[derive(Debug)]
+struct Connecting(Arc<Switchboard>);
+
+impl Drop for Connecting {
+    fn drop(&mut self) {
+        self.0.cut();
     }
 }
 

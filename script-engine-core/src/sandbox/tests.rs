@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use super::*;
 use crate::contract::{Filter, OutputStream};
 use crate::wire::{FromAgent, HEADER_LEN, Header};
-use crate::{Exit, Limits, RuntimeSpec, Usage};
+use crate::{EgressSettings, Exit, Limits, NetworkPolicy, RuntimeSpec, Usage};
 
 #[derive(Debug, Default)]
 struct FakeMachine {
@@ -97,6 +97,8 @@ fn job() -> Job {
         env: vec![("A".into(), b"b".to_vec())],
         stdin: true,
         limits: Limits::default(),
+        network: NetworkPolicy::Off,
+        egress: EgressSettings::default(),
     }
 }
 
@@ -317,7 +319,7 @@ proptest! {
         kind in 60u8..80, stream in 0u8..6, payload in proptest::collection::vec(any::<u8>(), 0..80),
     ) {
         let inbox = Inbox::new(u64::from(WINDOW));
-        inbox.begin(1);
+        inbox.begin(1, None);
         let mut head = [0; HEADER_LEN];
         head[..4].copy_from_slice(&(payload.len() as u32).to_le_bytes());
         (head[4], head[5], head[6], head[8]) = (kind, stream, 1, 1);

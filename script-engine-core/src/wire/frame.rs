@@ -153,6 +153,12 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Takes a `u16`.
+    pub fn u16(&mut self) -> Result<u16, WireError> {
+        let bytes = self.take(2)?;
+        Ok(u16::from_le_bytes([bytes[0], bytes[1]]))
+    }
+
     /// Takes a `u32`.
     pub fn u32(&mut self) -> Result<u32, WireError> {
         let bytes = self.take(4)?;
@@ -211,6 +217,12 @@ impl Writer {
     /// Writes a boolean.
     pub fn bool(&mut self, value: bool) -> &mut Self {
         self.u8(u8::from(value))
+    }
+
+    /// Writes a `u16`.
+    pub fn u16(&mut self, value: u16) -> &mut Self {
+        self.0.extend_from_slice(&value.to_le_bytes());
+        self
     }
 
     /// Writes a `u32`.

@@ -1,8 +1,10 @@
 //! What the engine and the agent say to each other. Each message is one frame.
 //!
-//! Kinds 1 to 63 go to the agent, 64 to 127 come from it. Kinds 5 (prime), 66 (primed), 9 (listen)
-//! and 72 (accepted) belong to capabilities that an agent announces as feature bits in its hello.
+//! Kinds 1 to 63 go to the agent, 64 to 127 come from it. Kinds 5 (prime) and 66 (primed) belong to a
+//! capability that an agent announces as a feature bit in its hello, as are 9 (listen), 17 (traffic), 72 (accepted),
+//! 77 (traffic) and 78 (listening).
 
+use super::connection::{Listen, Traffic};
 use super::frame::{Header, Reader, Stream, WireError, Writer};
 
 /// Feature bits of [`FromAgent::Hello`].
@@ -115,6 +117,11 @@ pub enum ToAgent {
     Credit { stream: Stream, bytes: u32 },
     /// Sends a signal to every process of the execution. `SIGKILL` ends them for certain.
     Signal { signal: i32 },
+    /// Listens for the connections of the job that the next `Start` starts, and of no other. Answered by
+    /// `Listening`, or by `Fault` if not all of it can be had; nothing is listened for then.
+    Listen(Listen),
+    /// What happens on a connection that the agent told of.
+    Traffic { id: u32, traffic: Traffic },
     /// Asks for a file of the script: an absolute path below `/work` or `/tmp`, a plain file, no link
     /// anywhere in the path. Answered by `FileBegin`, `Data` and `End` on stream `File`.
     Collect { path: Vec<u8>, max_bytes: u64 },
@@ -154,6 +161,13 @@ pub enum FromAgent {
     Beat { cpu_us: u64, memory: u64, processes: u32 },
     /// The engine may send this many more bytes of stdin.
     Credit { stream: Stream, bytes: u32 },
+    /// Everything that `Listen` asked for is listened for.
+    Listening,
+    /// The script has connected to a host and port of `Listen`. The engine may send `credit` bytes; without any
+    /// credit the agent has too many connections and has turned this one away.
+    Accepted { id: u32, host: String, port: u16, credit: u32 },
+    /// What happens on a connection.
+    Traffic { id: u32, traffic: Traffic },
     /// Answers `Collect`: `size` bytes follow, `u64::MAX` if there is no such file, and `note` says
     /// why something that is there can't be had (not a plain file, longer than asked for).
     FileBegin { size: u64, note: String },
@@ -216,6 +230,14 @@ impl ToAgent {
                 w.i32(*signal);
                 (11, Stream::Control)
             }
+            Self::Listen(listen) => {
+                listen.write(&mut w);
+                (9, Stream::Control)
+            }
+            Self::Traffic { id, traffic } => {
+                traffic.write(*id, &mut w);
+                (17, Stream::Control)
+            }
             Self::Collect { path, max_bytes } => {
                 w.bytes(path).u64(*max_bytes);
                 (12, Stream::File)
@@ -259,6 +281,7 @@ impl ToAgent {
             6 => Self::Start(Box::new(Start::read(&mut r)?)),
             7 => Self::Data { stream, time_us: r.u64()?, bytes: r.rest().to_vec() },
             8 => Self::End { stream },
+            9 => Self::Listen(Listen::read(&mut r)?),
             10 => Self::Credit { stream, bytes: r.u32()? },
             11 => Self::Signal { signal: r.i32()? },
             12 => Self::Collect { path: r.bytes()?, max_bytes: r.u64()? },
@@ -266,6 +289,10 @@ impl ToAgent {
             14 => Self::Posture,
             15 => Self::Shutdown,
             16 => Self::Env { vars: r.list(Reader::bytes)? },
+            17 => {
+                let (id, traffic) = Traffic::read(&mut r)?;
+                Self::Traffic { id, traffic }
+            }
             kind => return Err(WireError::Kind(kind)),
         };
         r.end()?;
@@ -304,6 +331,8 @@ impl FromAgent {
     /// The kind of `Data` frames, which readers may take apart without a copy: eight bytes of
     /// timestamp, then the bytes.
     pub const DATA: u8 = 67;
+    /// The kind of `Traffic` frames, which readers may take apart too: see [`super::connection`].
+    pub const TRAFFIC: u8 = 77;
 
     /// Makes the frame of this message for `execution`. Fails if it does not fit one frame.
     pub fn encode(&self, execution: u32) -> Result<Vec<u8>, WireError> {
@@ -347,6 +376,15 @@ impl FromAgent {
                 w.u32(*bytes);
                 (71, *stream)
             }
+            Self::Accepted { id, host, port, credit } => {
+                w.u32(*id).text(host).u16(*port).u32(*credit);
+                (72, Stream::Control)
+            }
+            Self::Traffic { id, traffic } => {
+                traffic.write(*id, &mut w);
+                (Self::TRAFFIC, Stream::Control)
+            }
+            Self::Listening => (78, Stream::Control),
             Self::FileBegin { size, note } => {
                 w.u64(*size).text(note);
                 (73, Stream::File)
@@ -392,10 +430,16 @@ impl FromAgent {
             },
             70 => Self::Beat { cpu_us: r.u64()?, memory: r.u64()?, processes: r.u32()? },
             71 => Self::Credit { stream, bytes: r.u32()? },
+            72 => Self::Accepted { id: r.u32()?, host: r.text()?, port: r.u16()?, credit: r.u32()? },
             73 => Self::FileBegin { size: r.u64()?, note: r.text()? },
             74 => Self::ResetDone { findings: r.list(Reader::text)? },
             75 => Self::PostureReport { facts: r.list(|r| Ok((r.text()?, r.text()?)))? },
             76 => Self::Fault { operation: r.text()?, message: r.text()?, errno: r.i32()?, fatal: r.bool()? },
+            Self::TRAFFIC => {
+                let (id, traffic) = Traffic::read(&mut r)?;
+                Self::Traffic { id, traffic }
+            }
+            78 => Self::Listening,
             kind => return Err(WireError::Kind(kind)),
         };
         r.end()?;

@@ -4,8 +4,8 @@
 use proptest::prelude::*;
 
 use super::{
-    FromAgent, HEADER_LEN, Header, Landlock, LandlockRule, MAX_DATA, MAX_FRAME, MAX_PAYLOAD, Place, Reader, Start,
-    Stream, ToAgent, VERSION, WireError, Writer,
+    FromAgent, HEADER_LEN, Header, Landlock, LandlockRule, Listen, MAX_DATA, MAX_FRAME, MAX_PAYLOAD, MAX_PIECE, Place,
+    Reader, Start, Stream, ToAgent, Traffic, VERSION, WireError, Writer,
 };
 
 fn bytes() -> impl Strategy<Value = Vec<u8>> {
@@ -53,6 +53,20 @@ fn landlock() -> impl Strategy<Value = Landlock> {
     })
 }
 
+fn listen() -> impl Strategy<Value = Listen> {
+    let entries = prop::collection::vec((text(), any::<u16>()), 0..6);
+    (entries, prop::collection::vec(any::<u16>(), 0..6)).prop_map(|(entries, ports)| Listen { entries, ports })
+}
+
+fn traffic() -> impl Strategy<Value = Traffic> {
+    prop_oneof![
+        bytes().prop_map(Traffic::Bytes),
+        Just(Traffic::End),
+        any::<u32>().prop_map(Traffic::Credit),
+        Just(Traffic::Reset),
+    ]
+}
+
 fn to_agent() -> impl Strategy<Value = ToAgent> {
     let place = prop::sample::select(vec![Place::Scripts, Place::Work]);
     let file = (place, bytes(), any::<u32>(), any::<u64>(), any::<bool>(), bytes());
@@ -75,6 +89,8 @@ fn to_agent() -> impl Strategy<Value = ToAgent> {
         (stream(), any::<u32>()).prop_map(|(stream, bytes)| ToAgent::Credit { stream, bytes }),
         any::<i32>().prop_map(|signal| ToAgent::Signal { signal }),
         (bytes(), any::<u64>()).prop_map(|(path, max_bytes)| ToAgent::Collect { path, max_bytes }),
+        listen().prop_map(ToAgent::Listen),
+        (any::<u32>(), traffic()).prop_map(|(id, traffic)| ToAgent::Traffic { id, traffic }),
         Just(ToAgent::Reset),
         Just(ToAgent::Posture),
         Just(ToAgent::Shutdown),
@@ -113,6 +129,14 @@ fn from_agent() -> impl Strategy<Value = FromAgent> {
             processes
         }),
         (stream(), any::<u32>()).prop_map(|(stream, bytes)| FromAgent::Credit { stream, bytes }),
+        Just(FromAgent::Listening),
+        (any::<u32>(), text(), any::<u16>(), any::<u32>()).prop_map(|(id, host, port, credit)| FromAgent::Accepted {
+            id,
+            host,
+            port,
+            credit
+        }),
+        (any::<u32>(), traffic()).prop_map(|(id, traffic)| FromAgent::Traffic { id, traffic }),
         (any::<u64>(), text()).prop_map(|(size, note)| FromAgent::FileBegin { size, note }),
         prop::collection::vec(text(), 0..6).prop_map(|findings| FromAgent::ResetDone { findings }),
         prop::collection::vec((text(), text()), 0..6).prop_map(|facts| FromAgent::PostureReport { facts }),
@@ -156,8 +180,9 @@ proptest! {
     fn a_message_without_its_end_is_none(message in to_agent(), cut in 1_usize..40) {
         let frame = message.encode(1).unwrap();
         let (header, payload) = open(&frame);
-        // The bytes of `Data` are whatever is left.
-        prop_assume!(!matches!(message, ToAgent::Data { .. }) && cut <= payload.len());
+        // The bytes of `Data` and `Traffic` are whatever is left.
+        let open_end = matches!(message, ToAgent::Data { .. } | ToAgent::Traffic { traffic: Traffic::Bytes(_), .. });
+        prop_assume!(!open_end && cut <= payload.len());
         prop_assert_eq!(ToAgent::decode(&header, &payload[..payload.len() - cut]), Err(WireError::Truncated));
     }
 
@@ -165,7 +190,8 @@ proptest! {
     fn a_message_with_more_than_its_end_is_none(message in from_agent(), more in bytes()) {
         let frame = message.encode(1).unwrap();
         let (header, payload) = open(&frame);
-        prop_assume!(!matches!(message, FromAgent::Data { .. }) && !more.is_empty());
+        let open_end = matches!(message, FromAgent::Data { .. } | FromAgent::Traffic { traffic: Traffic::Bytes(_), .. });
+        prop_assume!(!open_end && !more.is_empty());
         let payload = [payload, &more].concat();
         prop_assert_eq!(FromAgent::decode(&header, &payload), Err(WireError::Trailing));
     }
@@ -230,6 +256,9 @@ fn the_longest_frame_and_one_byte_more() {
     let data = |count| ToAgent::Data { stream: Stream::Stdin, time_us: 0, bytes: vec![7; count] }.encode(1);
     assert_eq!(data(MAX_DATA).map(|it| it.len()), Ok(MAX_FRAME));
     assert_eq!(data(MAX_DATA + 1), Err(WireError::TooLong(MAX_PAYLOAD as u64 + 1)));
+    let piece = |count| FromAgent::Traffic { id: 1, traffic: Traffic::Bytes(vec![7; count]) }.encode(1);
+    assert_eq!(piece(MAX_PIECE).map(|it| it.len()), Ok(MAX_FRAME));
+    assert_eq!(piece(MAX_PIECE + 1), Err(WireError::TooLong(MAX_PAYLOAD as u64 + 1)));
 }
 
 #[test]

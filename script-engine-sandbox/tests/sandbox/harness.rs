@@ -10,7 +10,9 @@ use script_engine_core::contract::{
     BootSpec, Booted, Machine, OutputStream, Progress, RuntimeManager, Sandbox as _, ScriptControl, ScriptEvent,
 };
 use script_engine_core::sandbox::{AgentSandbox, SessionSettings};
-use script_engine_core::{BrokenLimit, Capability, Exit, Job, Limits, OwnerId, Result, RuntimeSpec, Usage};
+use script_engine_core::{
+    BrokenLimit, Capability, EgressSettings, Exit, Job, Limits, NetworkPolicy, OwnerId, Result, RuntimeSpec, Usage,
+};
 use script_engine_sandbox::{Config, Finding, Manager, examine};
 
 /// Set for the copy of this program that is an engine to be killed: its state folder and owner.
@@ -70,6 +72,8 @@ impl Harness {
             env: vec![("PATH".into(), b"/usr/bin:/bin".to_vec())],
             stdin: false,
             limits: self.limits.clone(),
+            network: NetworkPolicy::Off,
+            egress: EgressSettings::default(),
         };
         let control = sandbox.start(&job).await.expect("starts");
         (machine, Running { sandbox, _control: control })

@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use script_engine_core::contract::{Clock, ExecutorInfo, Isolation, OwnerStatus, ReapReport, ScriptExecutor, Spawned};
 use script_engine_core::memory::SystemClock;
 use script_engine_core::{
-    Cancel, Capability, EnforcementReport, Error, ErrorKind, Job, Mechanism, OwnerId, Result, RuntimeSpec, Stage,
-    Stopwatch,
+    Cancel, Capability, ConnectionLog, EnforcementReport, Error, ErrorKind, Job, Mechanism, OwnerId, Result,
+    RuntimeSpec, Stage, Stopwatch,
 };
 
 use super::action::Action;
@@ -246,6 +246,7 @@ impl ScriptExecutor for FakeExecutor {
             control: pressure,
             enforcement: self.capability.report(),
             runtime: None,
+            connections: ConnectionLog::default(),
         })
     }
 

@@ -6,7 +6,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use script_engine_core::contract::{Posture, RunningScript, Sandbox, ScriptControl, ScriptEvent};
-use script_engine_core::{EnforcementReport, Error, ErrorKind, Job, JobFile, Limits, OwnerId, Result};
+use script_engine_core::gateway::Gateway;
+use script_engine_core::{
+    ConnectionLog, EgressSettings, EnforcementReport, Error, ErrorKind, Job, JobFile, Limits, NetworkPolicy, OwnerId,
+    Result,
+};
 
 use super::FakeHost;
 use super::action::Left;
@@ -75,6 +79,16 @@ impl Sandbox for FakeSandbox {
             self.files.push(file.clone());
         }
         Ok(())
+    }
+
+    async fn listen(
+        &mut self,
+        _policy: &NetworkPolicy,
+        _settings: &EgressSettings,
+        _gateway: &Gateway,
+    ) -> Result<ConnectionLog> {
+        tokio::task::yield_now().await;
+        Ok(ConnectionLog::default())
     }
 
     async fn start(&mut self, job: &Job) -> Result<Arc<dyn ScriptControl>> {

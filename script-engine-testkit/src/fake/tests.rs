@@ -1,7 +1,9 @@
 //! How the fake behaves where engine tests lean on it.
 
 use script_engine_core::contract::{OutputStream, ScriptEvent, ScriptExecutor, Spawned, Stop};
-use script_engine_core::{Cancel, Exit, JobFile, Limits, RelPath, RuntimeSpec, Stopwatch};
+use script_engine_core::{
+    Cancel, EgressSettings, Exit, JobFile, Limits, NetworkPolicy, RelPath, RuntimeSpec, Stopwatch,
+};
 use tokio::time::Instant;
 
 use super::*;
@@ -21,6 +23,8 @@ fn job(source: &str) -> Job {
         env: Vec::new(),
         stdin: true,
         limits: Limits::default(),
+        network: NetworkPolicy::Off,
+        egress: EgressSettings::default(),
     }
 }
 

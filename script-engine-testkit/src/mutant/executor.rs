@@ -145,7 +145,7 @@ impl ScriptExecutor for BrokenExecutor {
             _ => {}
         }
         let spawned = self.inner.spawn(job, stopwatch, cancel).await;
-        let Ok(Spawned { script, control, enforcement, runtime }) = spawned else {
+        let Ok(Spawned { script, control, enforcement, runtime, connections }) = spawned else {
             let leaves = match self.fault {
                 F::LeavesLitterOnError => true,
                 F::LeavesLitterOnCancel => called_off.is_cancelled(),
@@ -162,7 +162,7 @@ impl ScriptExecutor for BrokenExecutor {
             fault => Box::new(BrokenScript { inner: script, fault, litter: litter.clone(), held: None, told: false }),
         };
         let control = Arc::new(BrokenControl { inner: control, fault: self.fault, litter });
-        Ok(Spawned { script, control, enforcement, runtime })
+        Ok(Spawned { script, control, enforcement, runtime, connections })
     }
 
     async fn preload(&self, runtime: &RuntimeSpec) -> Result<()> {

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use script_engine_core::contract::{Posture, Sandbox, ScriptControl, ScriptEvent, Stop};
-use script_engine_core::{EnforcementReport, Job, JobFile, Limits, OwnerId, Result, RuntimeSpec};
+use script_engine_core::gateway::Gateway;
+use script_engine_core::{
+    ConnectionLog, EgressSettings, EnforcementReport, Job, JobFile, Limits, NetworkPolicy, OwnerId, Result, RuntimeSpec,
+};
 
 use super::Mutant;
 use crate::case::Case;
@@ -98,6 +101,15 @@ impl Sandbox for BrokenSandbox {
     async fn put(&mut self, files: &[JobFile]) -> Result<()> {
         let done = self.inner.put(files).await;
         if self.fault == F::Overwrites { Ok(()) } else { done }
+    }
+
+    async fn listen(
+        &mut self,
+        policy: &NetworkPolicy,
+        settings: &EgressSettings,
+        gateway: &Gateway,
+    ) -> Result<ConnectionLog> {
+        self.inner.listen(policy, settings, gateway).await
     }
 
     async fn start(&mut self, job: &Job) -> Result<Arc<dyn ScriptControl>> {

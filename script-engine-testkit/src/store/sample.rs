@@ -8,9 +8,10 @@ use bytes::Bytes;
 use script_engine_core::contract::NewVersion;
 use script_engine_core::script::Manifest;
 use script_engine_core::{
-    Capability, Digest, Ending, EntryPoint, ExecutionId, Identity, LanguageId, LimitOverrides, Limits, Mechanism,
-    NetworkPolicy, NewExecution, Outcome, OutputRecord, OwnerId, Priority, RefName, Restriction, Result, ScriptId,
-    ScriptName, Stage, Started, StreamRecord, TenantId, Timestamp, Timings, Transition, Usage, VersionId,
+    Capability, Connection, ConnectionEnd, Connections, Digest, Ending, EntryPoint, ExecutionId, Identity, LanguageId,
+    LimitOverrides, Limits, Mechanism, NetworkPolicy, NewExecution, Outcome, OutputRecord, OwnerId, Priority, RefName,
+    Restriction, Result, ScriptId, ScriptName, Stage, Started, StreamRecord, TenantId, Timestamp, Timings, Transition,
+    Usage, VersionId,
 };
 use semver::Version;
 use serde_json::{Map, json};
@@ -45,7 +46,7 @@ pub(super) fn version(script: u128, script_name: &str, source: &[u8]) -> Result<
                 timeout: Some(Duration::from_micros(1_500_001)),
                 ..LimitOverrides::default()
             },
-            network: NetworkPolicy::Off,
+            network: NetworkPolicy::allow(["example.org:443", "[2001:db8::7]:80"])?,
         }),
         number: None,
         author: "ada <ada@example.org> — ü".into(),
@@ -72,6 +73,7 @@ pub(super) fn execution(id: u128) -> Result<NewExecution> {
         identity: identity("acme")?,
         priority: Priority::High,
         limits: Limits { timeout: Duration::from_micros(12_345_678), ..Limits::default() },
+        network: NetworkPolicy::Public { ports: vec![80, 443] },
         executor: "sandbox".into(),
         idempotency_key: None,
         created_at: Timestamp::from_micros(1_700_000_000_123_457),
@@ -90,6 +92,28 @@ pub(super) fn start() -> Transition {
         enforcement: capability.report(),
         runtime: Some(Digest::of(b"runtime")),
     })
+}
+
+/// One connection of each end.
+fn connections() -> Connections {
+    let connection = |host: &str, end: ConnectionEnd| Connection {
+        host: host.into(),
+        port: 443,
+        address: Some([192, 0, 2, 7].into()),
+        opened_at: Timestamp::from_micros(1_700_000_001_500_001),
+        duration: Duration::from_micros(250_001),
+        sent: 1 << 33,
+        received: 1,
+        end,
+    };
+    let list = vec![
+        connection("example.org", ConnectionEnd::Closed),
+        connection("192.0.2.7", ConnectionEnd::Reset),
+        Connection { address: Some([0x2001, 0xdb8, 0, 0, 0, 0, 0, 7].into()), ..connection("ü", ConnectionEnd::Cut) },
+        Connection { address: None, ..connection("example.net", ConnectionEnd::Refused("not allowed".into())) },
+        connection("example.com", ConnectionEnd::Failed("no route to host".into())),
+    ];
+    Connections { list, left_out: 4 }
 }
 
 /// An end that fills every field.
@@ -113,6 +137,7 @@ pub(super) fn finish(outcome: Outcome) -> Transition {
         },
         result: Some(json!({"answer": 42, "list": [1, 2]})),
         notes: vec!["one process was killed after the end".into()],
+        connections: connections(),
         timings: Stage::ALL
             .into_iter()
             .fold(Timings::default(), |it, stage| it.with(stage, Duration::from_micros(1 + stage as u64))),

@@ -7,8 +7,8 @@ use serde_json::Map;
 
 use super::*;
 use crate::{
-    Digest, Ending, Identity, LanguageId, Limits, Outcome, OutputRecord, Priority, ScriptId, ScriptName, Timestamp,
-    Timings, Usage, VersionId,
+    Connections, Digest, Ending, Identity, LanguageId, Limits, NetworkPolicy, Outcome, OutputRecord, Priority,
+    ScriptId, ScriptName, Timestamp, Timings, Usage, VersionId,
 };
 
 fn new(id: u128) -> NewExecution {
@@ -25,6 +25,7 @@ fn new(id: u128) -> NewExecution {
         identity: Identity::default(),
         priority: Priority::Normal,
         limits: Limits::default(),
+        network: NetworkPolicy::Off,
         executor: "fake".into(),
         idempotency_key: Some(format!("key {id}")),
         created_at: Timestamp::from_micros(0),
@@ -43,6 +44,7 @@ fn finish() -> Transition {
         result: None,
         notes: Vec::new(),
         timings: Timings::default(),
+        connections: Connections::default(),
     }))
 }
 
