@@ -21,6 +21,9 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Run a script file in a sandbox and pass its output and exit code through
     Run(Box<RunArguments>),
+    /// The scripts that come with the engine, to look at and to copy
+    #[command(subcommand)]
+    Samples(SamplesCommand),
     /// Say what works on this machine, and how to mend what doesn't
     Doctor(DoctorArguments),
 }
@@ -97,6 +100,49 @@ pub(crate) struct DoctorArguments {
     /// Print one JSON object
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SamplesCommand {
+    /// List them
+    List(ListArguments),
+    /// Show what one does, and which parameters it takes
+    Show(ShowArguments),
+    /// Copy one into a folder: the script, and the schema of its parameters
+    Clone(CloneArguments),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ListArguments {
+    /// Only those in this language
+    #[arg(long, value_name = "L")]
+    pub(crate) language: Option<String>,
+    /// Only those with this tag
+    #[arg(long, value_name = "TAG")]
+    pub(crate) tag: Option<String>,
+    /// Print one JSON array
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ShowArguments {
+    /// The sample's id
+    pub(crate) id: String,
+    /// Print the script itself
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) source: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CloneArguments {
+    /// The sample's id
+    pub(crate) id: String,
+    /// Where to; a new folder with the sample's id as its name if not given
+    pub(crate) folder: Option<PathBuf>,
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ mod exit;
 mod quantity;
 mod record;
 mod run;
+mod samples;
 mod terminal;
 
 use std::process::ExitCode;
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
     let code = runtime.block_on(async {
         match arguments.command {
             Command::Run(arguments) => run::run(arguments).await,
+            Command::Samples(command) => samples::samples(command),
             Command::Doctor(arguments) => doctor::doctor(arguments).await,
         }
     });

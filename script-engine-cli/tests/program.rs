@@ -10,5 +10,7 @@ mod doctor;
 mod json;
 #[path = "program/run.rs"]
 mod run;
+#[path = "program/samples.rs"]
+mod samples;
 #[path = "program/stage.rs"]
 mod stage;

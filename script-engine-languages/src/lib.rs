@@ -21,6 +21,7 @@ mod hash_bang;
 mod interpreter;
 pub mod packages;
 mod python;
+mod sample;
 mod source_text;
 #[cfg(feature = "typescript")]
 mod typescript;
@@ -28,6 +29,7 @@ mod version;
 
 pub use bash::Bash;
 pub use python::Python;
+pub use sample::{Sample, SamplePackage, clone_sample, sample, samples};
 #[cfg(feature = "typescript")]
 pub use typescript::TypeScript;
 

@@ -13,6 +13,10 @@ pub use local::{local, local_with};
 #[cfg(feature = "sandbox")]
 pub use script_engine_languages as languages;
 
+/// The scripts that come with the engine.
+#[cfg(feature = "sandbox")]
+pub use script_engine_languages::{Sample, SamplePackage, clone_sample, sample, samples};
+
 /// The backend of Linux namespaces, cgroups, seccomp and landlock.
 #[cfg(feature = "sandbox")]
 pub use script_engine_sandbox as sandbox_linux;

@@ -22,6 +22,7 @@ pub(crate) const TESTS: &[Need] = &[
     need("bash", "bash"),
     need("python3", "python3"),
     need("node", "nodejs"),
+    need("jq", "jq"),
     need("cc", "gcc"),
     need("musl-gcc", "musl-tools"),
     need("perl", "perl-base"),

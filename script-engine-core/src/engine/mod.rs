@@ -37,12 +37,12 @@ pub use step_runner::{StepPlace, StepRunner};
 use accept::Submission;
 use components::Components;
 
-use crate::contract::{LanguageInfo, OutputReader, ScriptExecutor, Toolchain};
+use crate::contract::{LanguageInfo, OutputReader, ScriptExecutor, ScriptSummary, Toolchain};
 use crate::memory::Subscription;
 use crate::output::OutputCursor;
 use crate::{
     Cancel, CancelReason, Error, ErrorKind, ExecutionId, ExecutionRecord, ExecutionRequest, Identity, LanguageId,
-    Result, ScriptDraft, ScriptVersion,
+    Result, ScriptDraft, ScriptName, ScriptVersion,
 };
 
 /// Runs scripts. A cheap handle: clones share one engine. Needs a tokio runtime.
@@ -65,6 +65,11 @@ impl Engine {
     /// column among them; nothing was kept then. Cancel-safe: either it was kept or it was not.
     pub async fn save(&self, identity: &Identity, draft: ScriptDraft) -> Result<Arc<ScriptVersion>> {
         self.components.save(identity, draft).await
+    }
+
+    /// Finds a script of the identity's tenant by its name.
+    pub async fn find_script(&self, identity: &Identity, name: &ScriptName) -> Result<Option<ScriptSummary>> {
+        self.components.scripts.find(&identity.tenant, name).await
     }
 
     /// Accepts a request and returns at once with the execution's id.
