@@ -36,7 +36,7 @@ impl fmt::Debug for RelPath {
 }
 
 /// One file of a job, read-only below `/scripts`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct JobFile {
     /// Where it goes below `/scripts`.
     pub path: RelPath,
@@ -44,6 +44,14 @@ pub struct JobFile {
     pub content: Bytes,
     /// Whether it may be executed.
     pub executable: bool,
+}
+
+// The content is a user's, and may be a whole program.
+impl fmt::Debug for JobFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { path, content, executable } = self;
+        write!(f, "{path:?} ({} bytes, executable: {executable})", content.len())
+    }
 }
 
 /// What to run in a sandbox.

@@ -1,7 +1,22 @@
 //! Writes down what a language is. The literals in this crate are checked by its tests.
 
+use std::time::Duration;
+
 use script_engine_core::contract::{LanguageInfo, Requirement};
 use script_engine_core::{EntryPoint, LanguageId, LimitOverrides, Limits, Result};
+
+/// What a compiler may use in a step. Its working files lie in memory, so they count as such.
+pub(crate) const COMPILER: LimitOverrides = LimitOverrides {
+    timeout: Some(Duration::from_secs(180)),
+    memory_bytes: Some(1 << 30),
+    milli_cpus: Some(4000),
+    pids: Some(1024),
+    output_bytes: None,
+    work_bytes: Some(1 << 30),
+    tmp_bytes: Some(64 << 20),
+    files: None,
+    open_files: Some(4096),
+};
 
 /// What differs between the languages of this crate.
 pub(crate) struct Facts<'a> {

@@ -8,6 +8,10 @@
 //! | Bash | taken off | all lines: made LF; some lines: refused | kept | refused |
 //! | Python | kept | kept | as its `coding` line says | refused |
 //! | TypeScript, JavaScript | kept | kept | refused | refused |
+//! | Go | kept | kept | refused | refused |
+//! | Java | taken off | kept | refused | refused |
+//!
+//! A `#!` line names a known interpreter and options that are passed on, or is refused; Go has none.
 
 use std::sync::Arc;
 
@@ -15,10 +19,13 @@ use script_engine_core::Result;
 use script_engine_core::contract::Language;
 
 mod bash;
+mod diagnostics;
 mod facts;
+mod go;
 mod hash_bang;
 #[cfg(test)]
 mod interpreter;
+mod java;
 pub mod packages;
 mod python;
 mod sample;
@@ -28,6 +35,8 @@ mod typescript;
 mod version;
 
 pub use bash::Bash;
+pub use go::Go;
+pub use java::Java;
 pub use python::Python;
 pub use sample::{Sample, SamplePackage, clone_sample, sample, samples};
 #[cfg(feature = "typescript")]
@@ -43,6 +52,8 @@ pub fn builtin() -> Vec<Arc<dyn Language>> {
     let languages = [
         shared(Bash::new()),
         shared(Python::new()),
+        shared(Go::new()),
+        shared(Java::new()),
         #[cfg(feature = "typescript")]
         shared(TypeScript::new()),
     ];
@@ -57,11 +68,12 @@ mod tests {
     fn all_languages_are_there_with_limits_in_range() {
         let languages = builtin();
         let names: Vec<&str> = languages.iter().map(|it| it.info().id.as_str()).collect();
-        assert_eq!(names[..2], ["bash", "python"]);
-        assert_eq!(names.get(2).copied(), cfg!(feature = "typescript").then_some("typescript"));
+        assert_eq!(names[..4], ["bash", "python", "go", "java"]);
+        assert_eq!(names.get(4).copied(), cfg!(feature = "typescript").then_some("typescript"));
         for language in languages {
             let info = language.info();
             assert_eq!(info.limits.problems(), vec![]);
+            assert_eq!(info.limits.with(&info.step_limits).problems(), vec![]);
             assert!(info.extensions.iter().any(|it| Some(it.as_str()) == info.entry_point.extension()));
             assert!(language.fingerprint().starts_with(info.id.as_str()));
         }
