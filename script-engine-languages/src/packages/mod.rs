@@ -4,7 +4,11 @@
 //! networked build sandbox and how to read what comes of it.
 
 mod ecosystem;
+mod go;
+#[cfg(test)]
+mod on_this_machine;
 mod sources;
 
 pub use ecosystem::{Ecosystem, LayerStep, Rules};
+pub use go::GoModules;
 pub use sources::{IndexSource, PackageSources};
