@@ -24,7 +24,7 @@ impl Components {
         if problems.is_empty() { Ok(declared) } else { Err(Error::invalid_all(problems)) }
     }
 
-    /// Pins what a version declares; `None` if it needs no packages.
+    /// Pins what a version declares; `None` if it needs no packages, or has none to pin and nobody to do it.
     pub(super) async fn locked(
         &self,
         language: &dyn Language,
@@ -35,6 +35,10 @@ impl Components {
             return Ok(None);
         }
         if !self.packages.supports(&info.id) {
+            // A manifest alone makes a layer for the compiler: without a resolver there is none, and it takes longer.
+            if declared.packages.is_empty() {
+                return Ok(None);
+            }
             let names: Vec<&str> = declared.packages.iter().map(|it| it.name.as_str()).collect();
             let message = format!(
                 "names packages ({}), and no resolver for {} is configured; register one, or save it without packages",

@@ -10,14 +10,15 @@ use script_engine_core::{Error, JobFile, LimitOverrides, Limits, RelPath, Result
 use self::outline::Outline;
 use crate::diagnostics::{self, Diagnostics};
 use crate::facts::{COMPILER, Facts};
+use crate::packages::GoModules;
 use crate::{source_text, version};
 
 mod outline;
 
 /// Builds in folders of its own, because neither `/scripts` nor packages can be written. What the packages' layer has compiled
-/// already is linked and not copied.
+/// already is linked and not copied; what Go thinks of as old is not tidied up, because all in a layer is.
 const BUILD: &str = "mkdir -p /work/tmp && cp -r /scripts/module /work/module && cd /work/module && \
-    if [ -d /packages/gocache ]; then cp -rs /packages/gocache /work/cache; fi && exec \"$@\"";
+    if [ -d /packages/gocache ]; then cp -rs /packages/gocache /work/cache && date +%s >/work/cache/trim.txt; fi && exec \"$@\"";
 /// Where the program is afterwards.
 const PROGRAM: &str = "/work/program";
 
@@ -78,10 +79,7 @@ impl Language for Go {
     }
 
     fn dependencies(&self, source: &Source) -> Result<Declared> {
-        // A `go.mod` that requires nothing is for the compiler alone.
-        let module = read(source)?.ok().and_then(|text| Outline::read(text).module);
-        let manifest = module.filter(|it| it.lines().any(|line| line.trim_start().starts_with("require")));
-        Ok(Declared { manifest, ..Declared::default() })
+        GoModules::declared(&source.bytes)
     }
 
     fn prepare(&self, source: &Source, lock: Option<&DependencyLock>) -> Result<Work<Prepared>> {
