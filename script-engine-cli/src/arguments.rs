@@ -36,6 +36,9 @@ pub(crate) enum Backend {
     Linux,
     /// Seccomp, landlock and limits only, for hosts that run in a container
     Process,
+    /// Containers of the Docker Engine that DOCKER_HOST names, or of the one at the usual socket
+    #[cfg(feature = "docker")]
+    Docker,
 }
 
 #[derive(Debug, Args)]

@@ -4,13 +4,14 @@ use std::process::ExitCode;
 
 use script_engine::contract::{IdSource, ScriptExecutor};
 use script_engine::memory::UuidIds;
+use script_engine::sandbox_linux::Isolation;
 use script_engine::{
     Enforced, Engine, ExecutionRequest, Identity, LanguageId, OwnerId, Restriction, Result, ScriptDraft, ScriptName,
     Shutdown, sandbox_linux,
 };
 use serde_json::{Map, Value, json};
 
-use crate::arguments::DoctorArguments;
+use crate::arguments::{Backend, DoctorArguments};
 use crate::{engine, terminal};
 
 /// How one thing stands.
@@ -50,10 +51,14 @@ pub(crate) async fn doctor(arguments: DoctorArguments) -> ExitCode {
 }
 
 async fn examine(arguments: &DoctorArguments) -> Vec<Finding> {
-    let config = engine::config(arguments.backend, arguments.state.clone());
-    let machine = sandbox_linux::examine(&config, OwnerId::from_bits(UuidIds.fresh())).await;
-    let mut findings: Vec<Finding> =
-        machine.into_iter().map(|it| Finding::new(it.name, it.grade.as_str(), it.what, it.mend)).collect();
+    let owner = OwnerId::from_bits(UuidIds.fresh());
+    let state = arguments.state.clone();
+    let mut findings = match arguments.backend {
+        Backend::Linux => machine(&engine::linux(Isolation::Namespaces, state), owner).await,
+        Backend::Process => machine(&engine::linux(Isolation::Process, state), owner).await,
+        #[cfg(feature = "docker")]
+        Backend::Docker => daemon(&engine::docker(state), owner).await,
+    };
     if findings.iter().any(|it| it.verdict == FAIL) {
         return findings;
     }
@@ -66,6 +71,19 @@ async fn examine(arguments: &DoctorArguments) -> Vec<Finding> {
         Err(error) => findings.push(Finding::new("engine", FAIL, error.to_string(), "mend what is named here")),
     }
     findings
+}
+
+/// How this machine stands.
+async fn machine(config: &sandbox_linux::Config, owner: OwnerId) -> Vec<Finding> {
+    let found = sandbox_linux::examine(config, owner).await;
+    found.into_iter().map(|it| Finding::new(it.name, it.grade.as_str(), it.what, it.mend)).collect()
+}
+
+/// How a Docker Engine stands.
+#[cfg(feature = "docker")]
+async fn daemon(config: &script_engine::docker::Config, owner: OwnerId) -> Vec<Finding> {
+    let found = script_engine::docker::examine(config, owner).await;
+    found.into_iter().map(|it| Finding::new(it.name, it.grade.as_str(), it.what, it.mend)).collect()
 }
 
 fn restrictions(executor: &dyn ScriptExecutor) -> Vec<Finding> {

@@ -3,7 +3,7 @@
 use std::env;
 use std::path::PathBuf;
 
-use script_engine::sandbox_linux::{Config, Isolation};
+use script_engine::sandbox_linux::{self, Isolation};
 use script_engine::{EgressSettings, Engine, Open, Result, Settings, local_with};
 
 use crate::arguments::Backend;
@@ -17,21 +17,39 @@ pub(crate) fn state_dir(given: Option<PathBuf>) -> PathBuf {
         .unwrap_or_else(|| PathBuf::from("/var/lib/script-engine"))
 }
 
-/// The backend's settings.
-pub(crate) fn config(backend: Backend, state: Option<PathBuf>) -> Config {
-    let mut config = Config::new(state_dir(state));
+/// The settings of the Linux backend, in one of its isolations.
+pub(crate) fn linux(isolation: Isolation, state: Option<PathBuf>) -> sandbox_linux::Config {
+    let mut config = sandbox_linux::Config::new(state_dir(state));
     // One execution needs one launcher; none is kept for another.
     config.spare_launchers = 0;
-    if backend == Backend::Process {
+    if isolation == Isolation::Process {
         config.name = "process".to_owned();
         config.isolation = Isolation::Process;
     }
     config
 }
 
+/// The settings of the Docker backend: the daemon is where `DOCKER_HOST` says, as it is for other programs.
+#[cfg(feature = "docker")]
+pub(crate) fn docker(state: Option<PathBuf>) -> script_engine::docker::Config {
+    let mut config = script_engine::docker::Config::new(state_dir(state));
+    if let Ok(endpoint) = env::var("DOCKER_HOST")
+        && !endpoint.is_empty()
+    {
+        config.endpoint = endpoint;
+    }
+    config
+}
+
 /// Builds the engine.
 pub(crate) async fn build(backend: Backend, state: Option<PathBuf>) -> Result<Engine> {
-    local_with(config(backend, state)).await?.with_settings(settings()).build().await
+    let builder = match backend {
+        Backend::Linux => local_with(linux(Isolation::Namespaces, state)).await?,
+        Backend::Process => local_with(linux(Isolation::Process, state)).await?,
+        #[cfg(feature = "docker")]
+        Backend::Docker => script_engine::docker_with(docker(state)).await?,
+    };
+    builder.with_settings(settings()).build().await
 }
 
 /// The user of this program is its operator: an address that he names himself may be one of his own network. A name

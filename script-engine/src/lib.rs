@@ -3,14 +3,16 @@
 
 pub use script_engine_core::*;
 
-#[cfg(feature = "sandbox")]
-mod local;
+#[cfg(any(feature = "sandbox", feature = "docker"))]
+mod assembly;
 
+#[cfg(feature = "docker")]
+pub use assembly::docker_with;
 #[cfg(feature = "sandbox")]
-pub use local::{local, local_with};
+pub use assembly::{local, local_with};
 
 /// The languages that come with the engine.
-#[cfg(feature = "sandbox")]
+#[cfg(any(feature = "sandbox", feature = "docker"))]
 pub use script_engine_languages as languages;
 
 /// The scripts that come with the engine.
@@ -20,3 +22,7 @@ pub use script_engine_languages::{Sample, SamplePackage, clone_sample, sample, s
 /// The backend of Linux namespaces, cgroups, seccomp and landlock.
 #[cfg(feature = "sandbox")]
 pub use script_engine_sandbox as sandbox_linux;
+
+/// The backend of containers of a Docker Engine.
+#[cfg(feature = "docker")]
+pub use script_engine_docker as docker;

@@ -3,8 +3,10 @@
 
 mod cgroup2;
 mod command;
+mod docker;
 mod examples;
 mod host_crate;
+mod images;
 mod initramfs;
 mod metadata;
 mod setup;
@@ -22,6 +24,9 @@ usage: cargo xtask <command>
                  of them only `cargo test` is run
   setup          only set up what the tests need
   examples       run every example
+  images         build the runtime images for containers, where they are not there or have changed
+  test-docker    run the tests on containers, with a Docker Engine and images
+  docker CMD     run a command with a Docker Engine and these images; DOCKER_HOST says where it is
   host-crate     build a host outside the workspace from the packaged crates; tell time and crate count
   test-cgroup2   run the control group tests on a kernel with cgroup v2, emulated";
 
@@ -31,6 +36,9 @@ fn main() -> ExitCode {
         ["test", rest @ ..] => suite::test(rest),
         ["setup"] => setup::ensure(setup::TESTS),
         ["examples"] => setup::ensure(setup::TESTS).and_then(|()| examples::run_all()),
+        ["images"] => docker::Engine::ensure().and_then(|engine| images::ensure(&engine, images::ALL)),
+        ["test-docker", rest @ ..] => docker::test_with(rest),
+        ["docker", command @ ..] => docker::with_engine(command),
         ["host-crate"] => host_crate::build(),
         ["test-cgroup2"] => cgroup2::test(),
         [] | ["help" | "--help" | "-h"] => {

@@ -1,0 +1,61 @@
+//! What a host decides about this backend. Plain data; what the engine can do is found by the probe.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Settings of the backend.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The name by which requests choose the backend.
+    pub name: String,
+    /// Where the engine listens: `unix:///var/run/docker.sock`, or `tcp://HOST:PORT` for one behind a tunnel
+    /// that does its own encryption.
+    pub endpoint: String,
+    /// Where the backend keeps its records of whose things are whose, in a folder of its own. Engines that
+    /// share it clean up after each other.
+    pub state_dir: PathBuf,
+    /// Images by language. They go before `{image_prefix}-runtime/{language}:base`, where the daemon has
+    /// that, and before the image that the language names.
+    pub images: BTreeMap<String, String>,
+    /// What the names of images begin with that are made here.
+    pub image_prefix: String,
+    /// How the agent gets into containers.
+    pub agent: AgentDelivery,
+    /// The runtime that containers are made with, such as `runsc`; the daemon's default if not given.
+    pub oci_runtime: Option<String>,
+    /// How long one call may take, pulls and builds apart.
+    pub call_timeout: Duration,
+    /// The lowest of the user ids that scripts get, and the one after the highest. Where the daemon maps
+    /// users, which leaves it 65,536, ids from 10,000 on are taken instead.
+    pub id_range: (u32, u32),
+}
+
+impl Config {
+    /// Makes the default settings, for the daemon at the usual socket, with the records in `state_dir`.
+    #[must_use]
+    pub fn new(state_dir: impl Into<PathBuf>) -> Self {
+        Self {
+            name: "docker".to_owned(),
+            endpoint: "unix:///var/run/docker.sock".to_owned(),
+            state_dir: state_dir.into(),
+            images: BTreeMap::new(),
+            image_prefix: "stella".to_owned(),
+            agent: AgentDelivery::Volume,
+            oci_runtime: None,
+            call_timeout: Duration::from_secs(30),
+            // As the backend of Linux namespaces has them: above what system managers hand out.
+            id_range: (0x7000_0000, 0x7ffe_0000),
+        }
+    }
+}
+
+/// How the agent gets into containers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AgentDelivery {
+    /// In a volume that is filled once through the daemon and mounted read-only: works with a daemon on
+    /// another machine.
+    Volume,
+    /// As a file of `state_dir` that is mounted read-only: for a daemon that sees the same files.
+    Bind,
+}

@@ -1,0 +1,74 @@
+//! The way to the Docker Engine: connected and agreed on a version of its API when first needed, and again
+//! after it was away; no call without a deadline.
+
+use std::future::Future;
+use std::time::Duration;
+
+use bollard::errors::Error as ApiError;
+use bollard::{API_DEFAULT_VERSION, Docker};
+use tokio::sync::OnceCell;
+
+use crate::error::DockerError;
+
+/// The oldest API that has what is used here: private cgroup namespaces (Docker 20.10, Podman 4).
+const OLDEST: (usize, usize) = (1, 41);
+const OLDEST_TEXT: &str = "1.41";
+
+/// A daemon.
+#[derive(Debug)]
+pub(crate) struct Daemon {
+    endpoint: String,
+    within: Duration,
+    api: OnceCell<Docker>,
+}
+
+impl Daemon {
+    pub(crate) fn new(endpoint: &str, within: Duration) -> Self {
+        Self { endpoint: endpoint.to_owned(), within, api: OnceCell::new() }
+    }
+
+    /// Where it listens.
+    pub(crate) fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// The API, for one call or one stream.
+    pub(crate) async fn api(&self) -> Result<&Docker, DockerError> {
+        self.api.get_or_try_init(|| self.connect()).await
+    }
+
+    async fn connect(&self) -> Result<Docker, DockerError> {
+        const ACTION: &str = "connect";
+        // Deadlines are set for each call here; this is only the outermost.
+        let seconds = self.within.as_secs().saturating_mul(4).max(1);
+        let connected = match self.endpoint.split_once("://") {
+            Some(("unix", path)) => Docker::connect_with_unix(path, seconds, API_DEFAULT_VERSION),
+            Some(("tcp" | "http", _)) => Docker::connect_with_http(&self.endpoint, seconds, API_DEFAULT_VERSION),
+            _ => return Err(DockerError::Endpoint(self.endpoint.clone())),
+        };
+        let api = connected.map_err(DockerError::api(ACTION, self.within))?;
+        let api = self.call(ACTION, api.negotiate_version()).await?;
+        let version = api.client_version();
+        if (version.major_version, version.minor_version) < OLDEST {
+            return Err(DockerError::OldApi { found: version.to_string(), needed: OLDEST_TEXT });
+        }
+        Ok(api)
+    }
+
+    /// Waits for one call, as long as calls may take.
+    pub(crate) async fn call<T>(
+        &self,
+        action: &'static str,
+        call: impl Future<Output = Result<T, ApiError>>,
+    ) -> Result<T, DockerError> {
+        match tokio::time::timeout(self.within, call).await {
+            Ok(answer) => answer.map_err(DockerError::api(action, self.within)),
+            Err(_) => Err(DockerError::Slow { action, within: self.within }),
+        }
+    }
+
+    /// How long one call may take.
+    pub(crate) fn within(&self) -> Duration {
+        self.within
+    }
+}

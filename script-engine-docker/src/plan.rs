@@ -1,0 +1,200 @@
+//! Decides what a container is made of: pure functions from limits and settings to what the daemon is asked
+//! for. Nothing in it comes from a script or its author.
+
+use std::collections::HashMap;
+
+use bollard::models::{
+    ContainerCreateBody, ContainerUpdateBody, HealthConfig, HostConfig, HostConfigCgroupnsModeEnum,
+    HostConfigLogConfig, Mount, MountType, MountVolumeOptions, ResourcesUlimits, RestartPolicy, RestartPolicyNameEnum,
+};
+use script_engine_core::{Limits, OwnerId};
+
+/// Where the agent is in every container.
+pub(crate) const AGENT_FOLDER: &str = "/.script-engine";
+pub(crate) const AGENT_PATH: &str = "/.script-engine/agent";
+/// What containers are labelled with.
+pub(crate) const OWNER_LABEL: &str = "script-engine.owner";
+pub(crate) const STATE_LABEL: &str = "script-engine.state";
+pub(crate) const LANGUAGE_LABEL: &str = "script-engine.language";
+/// What the agent needs: to become the script's user, to end its processes, to empty its bounding set.
+pub(crate) const CAPABILITIES: [&str; 4] = ["SETUID", "SETGID", "KILL", "SETPCAP"];
+/// Memory that the agent may use on top of the script's.
+const AGENT_RESERVE: u64 = 16 << 20;
+/// Processes that are not the script's: the agent, the children that wipe and look around, and the threads
+/// of whatever starts the agent.
+const AGENT_PIDS: u32 = 24;
+/// Room for the files of a job.
+const SCRIPTS_BYTES: u64 = 64 << 20;
+const SCRIPTS_FILES: u64 = 16_384;
+/// Descriptors that the agent needs itself.
+const AGENT_FILES: u32 = 256;
+/// Ids of users that scripts get where the daemon maps users.
+const MAPPED_IDS: (u32, u32) = (10_000, 60_000);
+
+/// Who a container is and what it is made of.
+#[derive(Clone, Debug)]
+pub(crate) struct Wanted<'a> {
+    pub(crate) owner: OwnerId,
+    /// The state folder's name.
+    pub(crate) state: &'a str,
+    pub(crate) language: &'a str,
+    /// The image's id, not its name: a name may mean another one by now.
+    pub(crate) image: &'a str,
+    /// Folders for which the image asks for volumes.
+    pub(crate) volumes: &'a [String],
+    pub(crate) agent: Mount,
+    pub(crate) script_id: u32,
+    pub(crate) oci_runtime: Option<&'a str>,
+    pub(crate) limits: &'a Limits,
+}
+
+/// Chooses the user id of the script in the container with this number. Numbers are counted up from a start
+/// that is different for each owner, so that no two containers of the machine share a user, whose processes
+/// the kernel counts together.
+pub(crate) fn script_id(range: (u32, u32), maps_users: bool, start: u64, number: u64) -> u32 {
+    let (low, high) = if maps_users { MAPPED_IDS } else { range };
+    let slots = u64::from(high.saturating_sub(low).max(1));
+    low + (start.wrapping_add(number) % slots) as u32
+}
+
+/// What the daemon is asked to make.
+pub(crate) fn container(wanted: &Wanted<'_>) -> ContainerCreateBody {
+    let text = str::to_owned;
+    let id = wanted.script_id;
+    let owner = wanted.owner.to_string();
+    let command = ["serve", "--script-uid", &format!("{id}:{id}"), "--private", "--owner", &owner];
+    ContainerCreateBody {
+        image: Some(text(wanted.image)),
+        hostname: Some(text("sandbox")),
+        user: Some(text("0:0")),
+        working_dir: Some(text("/")),
+        entrypoint: Some(vec![text(AGENT_PATH)]),
+        cmd: Some(command.map(text).to_vec()),
+        // What an image has set up to be called from time to time is not called.
+        healthcheck: Some(HealthConfig { test: Some(vec![text("NONE")]), ..HealthConfig::default() }),
+        attach_stdin: Some(true),
+        attach_stdout: Some(true),
+        attach_stderr: Some(true),
+        open_stdin: Some(true),
+        // The agent hears of the engine's end as the end of its input.
+        stdin_once: Some(true),
+        tty: Some(false),
+        labels: Some(labels(wanted.owner, wanted.state, wanted.language)),
+        host_config: Some(host_config(wanted)),
+        ..ContainerCreateBody::default()
+    }
+}
+
+/// The labels of whatever belongs to an owner.
+pub(crate) fn labels(owner: OwnerId, state: &str, language: &str) -> HashMap<String, String> {
+    let pairs =
+        [(OWNER_LABEL, owner.to_string()), (STATE_LABEL, state.to_owned()), (LANGUAGE_LABEL, language.to_owned())];
+    pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+fn host_config(wanted: &Wanted<'_>) -> HostConfig {
+    let text = str::to_owned;
+    let limits = wanted.limits;
+    let bounds = Bounds::of(limits);
+    let files = i64::from(limits.open_files.max(AGENT_FILES));
+    let ulimit =
+        |name: &str, value: i64| ResourcesUlimits { name: Some(text(name)), soft: Some(value), hard: Some(value) };
+    HostConfig {
+        memory: Some(bounds.memory),
+        // Memory and swap together: no swap.
+        memory_swap: Some(bounds.memory),
+        nano_cpus: Some(bounds.nano_cpus),
+        pids_limit: Some(bounds.pids),
+        ulimits: Some(vec![ulimit("nofile", files), ulimit("core", 0)]),
+        oom_kill_disable: None,
+        init: Some(false),
+        log_config: Some(HostConfigLogConfig { typ: Some(text("none")), config: None }),
+        network_mode: Some(text("none")),
+        // Else the host's own resolver would be named in the container.
+        dns: Some(vec![text("127.0.0.1")]),
+        restart_policy: Some(RestartPolicy { name: Some(RestartPolicyNameEnum::NO), maximum_retry_count: None }),
+        auto_remove: Some(false),
+        mounts: Some(vec![wanted.agent.clone()]),
+        cap_drop: Some(vec![text("ALL")]),
+        cap_add: Some(CAPABILITIES.map(text).to_vec()),
+        cgroupns_mode: Some(HostConfigCgroupnsModeEnum::PRIVATE),
+        ipc_mode: Some(text("private")),
+        privileged: Some(false),
+        readonly_rootfs: Some(true),
+        security_opt: Some(vec![text("no-new-privileges")]),
+        tmpfs: Some(memory_folders(limits, wanted.script_id, wanted.volumes)),
+        // Podman leaves it to the host's setting: scripts may listen where they like on their own loopback.
+        sysctls: Some(HashMap::from([(text("net.ipv4.ip_unprivileged_port_start"), text("0"))])),
+        runtime: wanted.oci_runtime.map(text),
+        ..HostConfig::default()
+    }
+}
+
+/// The folders that are file systems in memory, with their options.
+fn memory_folders(limits: &Limits, script_id: u32, volumes: &[String]) -> HashMap<String, String> {
+    let folder = |bytes: u64, files: u64, mode: &str, id: u32| {
+        format!("rw,nosuid,nodev,exec,size={bytes},nr_inodes={files},mode={mode},uid={id},gid={id}")
+    };
+    let files = u64::from(limits.files);
+    // What an image declares as a volume would be a folder of the host without a bound.
+    let mut all: HashMap<String, String> =
+        volumes.iter().map(|it| (it.clone(), "ro,nosuid,nodev,noexec,size=4096".to_owned())).collect();
+    all.extend([
+        ("/work".to_owned(), folder(limits.work_bytes, files, "755", script_id)),
+        ("/tmp".to_owned(), folder(limits.tmp_bytes, files, "1777", script_id)),
+        ("/dev/shm".to_owned(), folder(limits.tmp_bytes, files, "1777", script_id)),
+        ("/scripts".to_owned(), folder(SCRIPTS_BYTES, SCRIPTS_FILES, "755", 0)),
+    ]);
+    all
+}
+
+/// The bounds of the container as a whole: what the script may use, its scratch space (which lives in
+/// memory), and what the agent needs to outlive a script that has used it all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Bounds {
+    pub(crate) memory: i64,
+    pub(crate) nano_cpus: i64,
+    pub(crate) pids: i64,
+}
+
+impl Bounds {
+    pub(crate) fn of(limits: &Limits) -> Self {
+        let scratch =
+            limits.work_bytes.saturating_add(limits.tmp_bytes.saturating_mul(2)).saturating_add(SCRIPTS_BYTES);
+        let memory = limits.memory_bytes.saturating_add(scratch).saturating_add(AGENT_RESERVE);
+        Self {
+            memory: i64::try_from(memory).unwrap_or(i64::MAX),
+            nano_cpus: i64::from(limits.milli_cpus).saturating_mul(1_000_000),
+            pids: i64::from(limits.pids.saturating_add(AGENT_PIDS)),
+        }
+    }
+}
+
+/// What the daemon is asked to change of a container whose scratch space was made for `booted`.
+pub(crate) fn update(booted: &Limits, limits: &Limits) -> ContainerUpdateBody {
+    let Bounds { memory, nano_cpus, pids } =
+        Bounds::of(&Limits { work_bytes: booted.work_bytes, tmp_bytes: booted.tmp_bytes, ..limits.clone() });
+    ContainerUpdateBody {
+        memory: Some(memory),
+        memory_swap: Some(memory),
+        nano_cpus: Some(nano_cpus),
+        pids_limit: Some(pids),
+        ..ContainerUpdateBody::default()
+    }
+}
+
+/// The agent's folder, from a volume or from a folder of the daemon's machine.
+pub(crate) fn agent_mount(kind: MountType, source: &str, read_only: bool) -> Mount {
+    let options = MountVolumeOptions { no_copy: Some(true), ..MountVolumeOptions::default() };
+    Mount {
+        target: Some(AGENT_FOLDER.to_owned()),
+        source: Some(source.to_owned()),
+        typ: Some(kind),
+        read_only: Some(read_only),
+        volume_options: (kind == MountType::VOLUME).then_some(options),
+        ..Mount::default()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,115 @@
+//! Finds out what this daemon's containers enforce, by making one and asking in it. Only what that proved is
+//! claimed.
+
+use std::sync::Arc;
+
+use bollard::models::SystemInfo;
+use script_engine_core::contract::{BootSpec, Sandbox as _};
+use script_engine_core::sandbox::{AgentSandbox, SessionSettings};
+use script_engine_core::{Capability, Error, ErrorKind, Limits, Mechanism, Restriction, Result};
+
+use crate::error::DockerError;
+use crate::image::{self, Image};
+use crate::posture;
+use crate::runtime::Shared;
+
+/// Facts about a daemon that containers are made by.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Facts {
+    /// Whether users of containers are other users outside, of which there are few.
+    pub(crate) maps_users: bool,
+    /// What the daemon's machine can't bound.
+    no_memory: bool,
+    no_pids: bool,
+    no_cpu: bool,
+}
+
+impl Facts {
+    pub(crate) fn of(info: &SystemInfo) -> Self {
+        let secured = |name: &str| info.security_options.iter().flatten().any(|it| it.contains(name));
+        // Podman says nothing of some: what is not told is asked for, and seen by inspection.
+        let lacks = |it: Option<bool>| it == Some(false);
+        Self {
+            maps_users: secured("name=userns") || secured("name=rootless"),
+            no_memory: lacks(info.memory_limit),
+            no_pids: lacks(info.pids_limit),
+            no_cpu: lacks(info.cpu_cfs_quota),
+        }
+    }
+
+    /// What containers enforce, if the probe does not find otherwise.
+    pub(crate) fn capability(&self) -> Capability {
+        let mut claimed = Capability::all(Mechanism::Kernel);
+        if self.no_memory {
+            claimed = claimed.with(Restriction::Memory, Mechanism::Supervised);
+        }
+        if self.no_pids {
+            claimed = claimed.with(Restriction::Pids, Mechanism::Supervised);
+        }
+        if self.no_cpu {
+            claimed = claimed.without(Restriction::Cpu, "the daemon's machine has no control group for it");
+        }
+        claimed
+    }
+}
+
+/// Asks the daemon about itself.
+pub(crate) async fn facts(shared: &Shared) -> Result<Facts, DockerError> {
+    let api = shared.daemon.api().await?;
+    let info = shared.daemon.call("tell about itself", api.info()).await?;
+    if info.os_type.as_deref().is_some_and(|it| it != "linux") {
+        return Err(DockerError::Unsupported("the Docker Engine does not make Linux containers".to_owned()));
+    }
+    Ok(Facts::of(&info))
+}
+
+/// Makes a container of an empty image, compares how a script in it finds itself with what is promised, and says what
+/// the backend can enforce. Fails with `Unsupported` if it breaks the promise.
+pub(crate) async fn prove(shared: &Arc<Shared>) -> Result<(Facts, Capability)> {
+    let facts = facts(shared).await?;
+    let claimed = facts.capability();
+    let spec = BootSpec { limits: Limits::default() };
+    let id = image::empty(&shared.daemon, &shared.config).await?;
+    let image = Image { name: "empty".to_owned(), id, digest: None, volumes: Vec::new() };
+    let (booted, script_id) = shared.boot(&image, "probe", &spec, &facts, &claimed).await?;
+    let mut sandbox = AgentSandbox::connect(booted, SessionSettings::default()).await?;
+    let build = sandbox.build().to_owned();
+    let seen = sandbox.posture().await;
+    Box::new(sandbox).destroy().await?;
+    let mut broken = posture::broken(script_id, &seen?.0);
+    if build != script_engine_agent::BUILD {
+        broken.push(format!("the agent is {build} and should be {}", script_engine_agent::BUILD));
+    }
+    if broken.is_empty() { Ok((facts, claimed)) } else { Err(unsupported(&broken)) }
+}
+
+fn unsupported(broken: &[String]) -> Error {
+    let text = format!("the Docker Engine's containers are not as they should be: {}", broken.join("; "));
+    Error::new(ErrorKind::Unsupported, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use script_engine_core::Enforced;
+
+    #[test]
+    fn what_the_machine_lacks_is_supervised_or_waived() {
+        let whole = Facts::of(&SystemInfo::default());
+        assert_eq!(whole.capability(), Capability::all(Mechanism::Kernel));
+        let bare = SystemInfo {
+            memory_limit: Some(false),
+            pids_limit: Some(false),
+            cpu_cfs_quota: Some(false),
+            security_options: Some(vec!["name=seccomp,profile=default".into(), "name=rootless".into()]),
+            ..SystemInfo::default()
+        };
+        let bare = Facts::of(&bare);
+        assert!(bare.maps_users);
+        let found = bare.capability();
+        assert_eq!(found.of(Restriction::Memory), Enforced::By(Mechanism::Supervised));
+        assert_eq!(found.of(Restriction::Pids), Enforced::By(Mechanism::Supervised));
+        assert!(matches!(found.of(Restriction::Cpu), Enforced::Not(_)));
+        assert_eq!(found.of(Restriction::Network), Enforced::By(Mechanism::Kernel));
+    }
+}

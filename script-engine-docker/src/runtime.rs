@@ -1,0 +1,270 @@
+//! The backend itself: gets images and the agent in place, boots containers, and keeps its promises under
+//! guard of the probe.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use bollard::models::Mount;
+use bollard::query_parameters::ListContainersOptionsBuilder;
+use script_engine_agent::profile::{self, Profile};
+use script_engine_core::contract::{
+    BootSpec, Booted, ExecutorInfo, Filter, GcReport, Isolation, OwnerStatus, Progress, ReapReport, RuntimeLease,
+    RuntimeManager, SandboxPaths, Target,
+};
+use script_engine_core::{Capability, Enforced, Error, Mechanism, OwnerId, Restriction, Result, RuntimeSpec};
+use tokio::sync::OnceCell;
+
+use crate::agent::Bringer;
+use crate::config::Config;
+use crate::daemon::Daemon;
+use crate::error::DockerError;
+use crate::image::{self, Image, Images};
+use crate::machine::{self, Container};
+use crate::owner::{Owner, Owners};
+use crate::plan::{self, OWNER_LABEL, STATE_LABEL, Wanted};
+use crate::probe::{self, Facts};
+
+/// Makes containers by a Docker Engine.
+pub struct Manager(Arc<Shared>);
+
+pub(crate) struct Shared {
+    pub(crate) config: Config,
+    pub(crate) daemon: Arc<Daemon>,
+    owners: Owners,
+    owner: Arc<Owner>,
+    images: Images,
+    /// How containers mount the agent, once it is there.
+    agent: OnceCell<Mount>,
+    numbers: AtomicU64,
+    filter: Arc<Filter>,
+    /// What the probe found; a probe that failed leaves the backend refusing.
+    proved: Mutex<Option<(Facts, Capability)>>,
+    closed: AtomicBool,
+}
+
+impl fmt::Debug for Manager {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Manager").field("owner", &self.0.owner.id).field("config", &self.0.config).finish()
+    }
+}
+
+impl Manager {
+    /// Opens the backend for `owner`, which no other engine may use. Records the owner in the state folder; does
+    /// not speak to the daemon yet. Fails with `Unavailable` if the state folder can't be written. Must be called
+    /// on a thread that may block.
+    pub fn open(config: Config, owner: OwnerId) -> Result<Self> {
+        let owners = Owners::open(&config.state_dir, owner)?;
+        let owner = Arc::new(owners.enter(owner)?);
+        let profile = profile::sandbox().map_err(|error| DockerError::Unsupported(error.to_string()))?;
+        let Profile { seccomp, landlock } = profile;
+        Ok(Self(Arc::new(Shared {
+            daemon: Arc::new(Daemon::new(&config.endpoint, config.call_timeout)),
+            config,
+            owners,
+            owner,
+            images: Images::default(),
+            agent: OnceCell::new(),
+            numbers: AtomicU64::new(0),
+            filter: Arc::new(Filter { seccomp, landlock }),
+            proved: Mutex::new(None),
+            closed: AtomicBool::new(false),
+        })))
+    }
+}
+
+#[async_trait]
+impl RuntimeManager for Manager {
+    fn info(&self) -> ExecutorInfo {
+        ExecutorInfo { name: self.0.config.name.clone(), isolation: Isolation::Container }
+    }
+
+    async fn probe(&self) -> Result<Capability> {
+        // Nothing is made until the new probe has succeeded.
+        self.0.set_proved(None);
+        let proved = Box::pin(probe::prove(&self.0)).await?;
+        self.0.set_proved(Some(proved.clone()));
+        Ok(proved.1)
+    }
+
+    async fn provide(&self, spec: &RuntimeSpec, progress: &dyn Progress) -> Result<RuntimeLease> {
+        if spec.layer.is_some() {
+            let text = "containers of this backend have no packages but those of their image; name one that has them in `images`";
+            return Err(DockerError::Unsupported(text.to_owned()).into());
+        }
+        let image = self.0.images.provide(&self.0.daemon, &self.0.config, spec, progress).await?;
+        Ok(RuntimeLease { spec: spec.clone(), digest: image.digest, hold: image })
+    }
+
+    async fn boot(&self, lease: &RuntimeLease, spec: &BootSpec) -> Result<Booted> {
+        let proved = self.0.proved();
+        let (facts, capability) = match proved {
+            Some(proved) => proved,
+            None => {
+                self.probe().await?;
+                self.0.proved().ok_or(DockerError::Closed)?
+            }
+        };
+        let Ok(image) = Arc::clone(&lease.hold).downcast::<Image>() else {
+            return Err(Error::internal("a lease of another backend was given to the one of Docker"));
+        };
+        match self.0.boot(&image, &lease.spec.language, spec, &facts, &capability).await {
+            Ok((booted, _)) => Ok(booted),
+            Err(error) => {
+                if error.is_missing() {
+                    // Somebody removed the image, or the volume with the agent.
+                    self.0.images.forget(&lease.spec);
+                }
+                Err(error.into())
+            }
+        }
+    }
+
+    async fn enter(&self, target: &Target, _spec: &BootSpec) -> Result<Booted> {
+        Err(DockerError::Unsupported(format!(
+            "the backend does not enter containers of others, {} among them",
+            target.name
+        ))
+        .into())
+    }
+
+    async fn owners(&self) -> Result<Vec<OwnerStatus>> {
+        let mut owners = self.0.owners.list()?;
+        // Whose record is gone is dead, if the record was in this state folder.
+        let mark = format!("{STATE_LABEL}={}", self.0.owners.name());
+        for (_, owner) in self.0.containers(&mark).await? {
+            if let Some(owner) = owner
+                && owners.iter().all(|it| it.owner != owner)
+            {
+                owners.push(OwnerStatus { owner, alive: false });
+            }
+        }
+        Ok(owners)
+    }
+
+    async fn reap(&self, owner: OwnerId) -> Result<ReapReport> {
+        Ok(self.0.reap(owner).await?)
+    }
+
+    async fn collect_garbage(&self, _budget_bytes: u64) -> Result<GcReport> {
+        // Images are the operator's; this backend makes none that it could make again.
+        Ok(GcReport::default())
+    }
+
+    async fn shutdown(&self) -> Result<()> {
+        self.0.closed.store(true, Ordering::Relaxed);
+        self.0.owner.retire();
+        Ok(())
+    }
+}
+
+impl Shared {
+    fn proved(&self) -> Option<(Facts, Capability)> {
+        self.proved.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set_proved(&self, proved: Option<(Facts, Capability)>) {
+        *self.proved.lock().unwrap_or_else(PoisonError::into_inner) = proved;
+    }
+
+    fn next_name(&self) -> (u64, String) {
+        let number = self.numbers.fetch_add(1, Ordering::Relaxed);
+        (number, self.owner.container_name(number))
+    }
+
+    /// Brings the agent to the daemon, once.
+    async fn agent(&self) -> Result<&Mount, DockerError> {
+        let bring = async {
+            let (_, helper) = self.next_name();
+            let bringer = Bringer {
+                daemon: &self.daemon,
+                owner: self.owner.id,
+                state: self.owners.name(),
+                state_dir: &self.config.state_dir,
+                helper: &helper,
+                image: &image::empty(&self.daemon, &self.config).await?,
+            };
+            bringer.bring(self.config.agent).await
+        };
+        self.agent.get_or_try_init(|| Box::pin(bring)).await
+    }
+
+    /// Boots a container that is claimed to be as `capability` says. Gives its script's user id too.
+    pub(crate) async fn boot(
+        &self,
+        image: &Image,
+        language: &str,
+        spec: &BootSpec,
+        facts: &Facts,
+        capability: &Capability,
+    ) -> Result<(Booted, u32), DockerError> {
+        if self.closed.load(Ordering::Relaxed) {
+            return Err(DockerError::Closed);
+        }
+        let agent = self.agent().await?.clone();
+        let (number, name) = self.next_name();
+        let script_id = plan::script_id(self.config.id_range, facts.maps_users, self.owner.id.bits() as u64, number);
+        let body = plan::container(&Wanted {
+            owner: self.owner.id,
+            state: self.owners.name(),
+            language,
+            image: &image.id,
+            volumes: &image.volumes,
+            agent,
+            script_id,
+            oci_runtime: self.config.oci_runtime.as_deref(),
+            limits: &spec.limits,
+        });
+        let (machine, link) = Container::boot(&self.daemon, &self.owner, name, body, &spec.limits).await?;
+        let supervised = |it: Restriction| capability.of(it) == Enforced::By(Mechanism::Supervised);
+        let booted = Booted {
+            link: Box::new(link),
+            machine: Arc::new(machine),
+            enforcement: capability.report(),
+            filter: Arc::clone(&self.filter),
+            supervise_memory: supervised(Restriction::Memory),
+            supervise_pids: supervised(Restriction::Pids),
+            paths: SandboxPaths::default(),
+        };
+        Ok((booted, script_id))
+    }
+
+    /// The containers with this label, by name, and whose they are.
+    async fn containers(&self, label: &str) -> Result<Vec<(String, Option<OwnerId>)>, DockerError> {
+        let filters = HashMap::from([("label", vec![label])]);
+        let options = ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
+        let api = self.daemon.api().await?;
+        let found = self.daemon.call("list containers", api.list_containers(Some(options))).await?;
+        let named = found.into_iter().filter_map(|it| {
+            let owner = it.labels.as_ref().and_then(|it| it.get(OWNER_LABEL)?.parse().ok());
+            let name = it.names.and_then(|it| it.first().map(|it| it.trim_start_matches('/').to_owned()));
+            Some((name.or(it.id)?, owner))
+        });
+        Ok(named.collect())
+    }
+
+    async fn reap(&self, owner: OwnerId) -> Result<ReapReport, DockerError> {
+        let own = owner == self.owner.id;
+        let held = if own { None } else { self.owners.take_over(owner)? };
+        let mut report = ReapReport::default();
+        if own {
+            report.removed.extend(self.owner.end_all().await?.into_iter().map(|it| format!("container {it}")));
+        }
+        // Both marks: without a record here, an owner of another state folder may live.
+        let mark = format!("{OWNER_LABEL}={owner}");
+        let state = format!("{STATE_LABEL}={}", self.owners.name());
+        let ours: Vec<String> = self.containers(&state).await?.into_iter().map(|(name, _)| name).collect();
+        for (name, _) in self.containers(&mark).await?.into_iter().filter(|(name, _)| ours.contains(name)) {
+            if machine::remove(&self.daemon, &name).await? {
+                report.removed.push(format!("container {name}"));
+            }
+        }
+        if !own && self.owners.forget(owner)? {
+            report.removed.push(format!("record {owner}"));
+        }
+        drop(held);
+        Ok(report)
+    }
+}
