@@ -19,6 +19,8 @@ mod case;
 mod crash;
 #[path = "hostile/descriptors.rs"]
 mod descriptors;
+#[path = "hostile/egress.rs"]
+mod egress;
 #[path = "hostile/enforcement.rs"]
 mod enforcement;
 #[path = "hostile/files.rs"]
@@ -64,6 +66,7 @@ fn cases() -> Vec<Hostile> {
         output::cases(),
         files::cases(),
         network::cases(),
+        egress::cases(),
         syscalls::cases(),
         isolation::cases(),
         descriptors::cases(),

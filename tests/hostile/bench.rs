@@ -9,15 +9,17 @@ use std::time::Duration;
 
 use script_engine_core::contract::{IdSource as _, OutputStream, RuntimeManager as _};
 use script_engine_core::executor::PooledExecutor;
-use script_engine_core::memory::{MemorySecrets, UuidIds};
+use script_engine_core::gateway::Gateway;
+use script_engine_core::memory::{MemorySecrets, SystemClock, UuidIds};
 use script_engine_core::output::{OutputCursor, OutputItem};
 use script_engine_core::sandbox::SessionSettings;
 use script_engine_core::{
-    Capability, Engine, ExecutionId, ExecutionRecord, ExecutionRequest, Identity, LanguageId, LimitOverrides, Outcome,
-    OwnerId, ScriptDraft, ScriptName, Settings, Shutdown,
+    Capability, EgressSettings, Engine, ExecutionId, ExecutionRecord, ExecutionRequest, Identity, LanguageId,
+    LimitOverrides, Open, Outcome, OwnerId, ScriptDraft, ScriptName, Settings, Shutdown,
 };
 use script_engine_sandbox::{Config, Manager};
 
+use crate::egress::Names;
 use crate::{leftovers, user};
 
 /// As whom the engine runs.
@@ -39,11 +41,13 @@ pub(crate) struct Bench {
     pub(crate) owner: OwnerId,
     pub(crate) capability: Capability,
     pub(crate) secrets: Arc<MemorySecrets>,
+    /// The names that scripts with an allow-list may resolve.
+    pub(crate) names: Arc<Names>,
     /// Whether nobody else of its user is there.
     alone: bool,
     state: PathBuf,
     ids: Range<u32>,
-    names: AtomicU32,
+    numbers: AtomicU32,
 }
 
 impl Bench {
@@ -65,8 +69,11 @@ impl Bench {
         let manager = Arc::new(Manager::open(config, owner).expect("the backend opens"));
         let capability = manager.probe().await.expect("a sandbox can be made");
         let executor = PooledExecutor::new(manager, SessionSettings::default()).await.expect("a sandbox can be made");
+        let resolver = Arc::new(Names::default());
+        let executor = executor.with_gateway(Gateway::new(Arc::clone(&resolver) as _, Arc::new(SystemClock)));
         let secrets = Arc::new(MemorySecrets::new());
-        let settings = Settings { grace: Duration::from_millis(300), ..Settings::default() };
+        let egress = EgressSettings { loopback: Open::Resolved, ..EgressSettings::default() };
+        let settings = Settings { grace: Duration::from_millis(300), egress, ..Settings::default() };
         let mut builder = Engine::builder(Arc::new(executor))
             .with_owner(owner)
             .with_settings(settings)
@@ -84,7 +91,8 @@ impl Bench {
             state: state.to_owned(),
             ids,
             alone: false,
-            names: AtomicU32::new(0),
+            names: resolver,
+            numbers: AtomicU32::new(0),
         }
     }
 
@@ -127,7 +135,7 @@ impl Bench {
 
     /// Saves a script under a name of its own.
     pub(crate) async fn save(&self, language: &str, source: &str) -> ScriptName {
-        let number = self.names.fetch_add(1, Ordering::Relaxed);
+        let number = self.numbers.fetch_add(1, Ordering::Relaxed);
         let name = ScriptName::parse(&format!("hostile-{number}")).unwrap();
         let draft = ScriptDraft::new(name.clone(), source.to_owned().into_bytes())
             .with_language(LanguageId::parse(language).unwrap());

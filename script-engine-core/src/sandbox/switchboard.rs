@@ -114,7 +114,8 @@ impl Switchboard {
         if id <= tasks.last {
             return Err("a connection with the id of another".to_owned());
         }
-        if credit > CONNECTION_WINDOW || self.common.lines().len() >= MAX_CONNECTIONS {
+        // The agent may hear that a connection is over before it is forgotten here.
+        if credit > CONNECTION_WINDOW || self.common.lines().len() >= 2 * MAX_CONNECTIONS {
             return Err("more connections or more credit than there may be".to_owned());
         }
         tasks.last = id;
@@ -173,6 +174,7 @@ impl Switchboard {
             }
             _ => {
                 line.flow.reset();
+                self.common.forget(id);
                 Ok(())
             }
         }

@@ -24,6 +24,8 @@ pub struct Connection {
     /// What the script has taken and the engine was not told of.
     owed: u32,
     window: u32,
+    /// The engine has reached the host.
+    connected: bool,
     /// The script sends no more.
     heard_out: bool,
     /// The engine sends no more.
@@ -44,6 +46,7 @@ impl Connection {
             written: 0,
             owed: 0,
             window,
+            connected: false,
             heard_out: false,
             told_out: false,
             over: false,
@@ -61,6 +64,11 @@ impl Connection {
     /// Whether everything that the script sent is passed on and nothing more can come.
     pub fn is_heard_out(&self) -> bool {
         self.heard_out || self.over
+    }
+
+    /// Whether it may last: it is neither about to begin nor about to end.
+    pub fn is_settled(&self) -> bool {
+        self.connected && !self.is_heard_out()
     }
 
     /// What to wait for, if anything: a hang-up that nobody wants to hear of would be told for ever.
@@ -144,7 +152,10 @@ impl Connection {
                 self.told_out = true;
                 self.write(link, execution);
             }
-            Traffic::Credit(bytes) => self.credit = self.credit.saturating_add(u64::from(bytes)),
+            Traffic::Credit(bytes) => {
+                self.connected = true;
+                self.credit = self.credit.saturating_add(u64::from(bytes));
+            }
             Traffic::Reset => self.break_off(),
         }
         true

@@ -35,6 +35,16 @@ enum Behind {
     ByName,
 }
 
+/// Whether there is room for one more connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Room {
+    Now,
+    /// Not until one of those is done that are about to begin or to end.
+    Soon,
+    /// Not for as long as the script holds what it has.
+    None,
+}
+
 #[derive(Debug)]
 struct Door {
     socket: TcpListener,
@@ -128,7 +138,7 @@ impl Egress {
     /// Appends what to wait for.
     pub fn entries(&mut self, full: bool, entries: &mut Vec<Entry>) {
         entries.extend(self.resolver.iter().map(|it| Entry::new(it.as_raw_fd(), IN)));
-        if !full {
+        if !full && self.room() != Room::Soon {
             entries.extend(self.doors.iter().map(|it| Entry::new(it.socket.as_raw_fd(), IN)));
         }
         // A full link leaves some out; each time they are others.
@@ -167,6 +177,16 @@ impl Egress {
         self.connections.iter().all(Connection::is_heard_out)
     }
 
+    fn room(&self) -> Room {
+        if self.connections.len() < MAX_CONNECTIONS {
+            Room::Now
+        } else if self.connections.iter().all(Connection::is_settled) {
+            Room::None
+        } else {
+            Room::Soon
+        }
+    }
+
     fn answer(&mut self) {
         let Some(resolver) = &self.resolver else { return };
         let mut question = [0; MAX_QUESTION];
@@ -182,7 +202,8 @@ impl Egress {
 
     fn accept(&mut self, index: usize, link: &mut Link) {
         for _ in 0..BATCH {
-            let Some(door) = self.doors.get(index) else { return };
+            let room = self.room();
+            let Some(door) = self.doors.get(index).filter(|_| room != Room::Soon) else { return };
             let socket = match door.socket.accept() {
                 Ok((socket, _)) => socket,
                 Err(error) if error.kind() == ErrorKind::ConnectionAborted => continue,
@@ -200,10 +221,10 @@ impl Egress {
             // Small pieces are the engine's to join.
             drop(socket.set_nodelay(true));
             self.last_id += 1;
-            let credit = match self.connections.len() {
-                MAX_CONNECTIONS.. => 0,
-                CROWD.. => NARROW_WINDOW,
-                _ => CONNECTION_WINDOW,
+            let credit = match room {
+                Room::None | Room::Soon => 0,
+                Room::Now if self.connections.len() >= CROWD => NARROW_WINDOW,
+                Room::Now => CONNECTION_WINDOW,
             };
             link.send(self.execution, &FromAgent::Accepted { id: self.last_id, host, port, credit });
             if credit == 0 {
