@@ -11,6 +11,7 @@ mod case;
 mod interrupt;
 mod ledger;
 mod machine;
+mod network;
 mod runner;
 mod seen;
 mod verdict;

@@ -124,6 +124,8 @@ pub trait ScriptExecutor: Any + fmt::Debug + Send + Sync {
     /// - [EX-04] The program sees exactly the job's files, arguments and environment, byte for byte.
     /// - [EX-07] Once `cancel` is given, the call ends soon and by itself: with `Err` and nothing left behind, or
     ///   with `Ok` if the program ran by then. Given before the call, it ends with an error of kind `Cancelled`.
+    /// - [EX-08] The program reaches what the job's network policy allows, by TCP, and nothing else. A policy that
+    ///   can't be opened is refused with `Unsupported`, and nothing is started.
     async fn spawn(&self, job: Job, stopwatch: &mut Stopwatch, cancel: Cancel) -> Result<Spawned>;
 
     /// Gets ready for jobs in this runtime, so that the next `spawn` is quicker. Idempotent.
@@ -186,6 +188,8 @@ pub trait RunningScript: fmt::Debug + Send + 'static {
     /// Releases the sandbox.
     ///
     /// - [EX-16] After `Ok`, `reap` finds nothing of this run, and neither does the host.
+    /// - [EX-17] After `Ok`, each connection that the script made is in [`Spawned::connections`], and each that it was
+    ///   refused on the way to a host of its policy.
     async fn finish(self: Box<Self>) -> Result<()>;
 }
 

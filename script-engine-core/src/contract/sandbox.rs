@@ -27,9 +27,11 @@ pub trait Sandbox: fmt::Debug + Send + 'static {
     /// - [SB-01] A file that is there already is an error: nothing is overwritten.
     async fn put(&mut self, files: &[JobFile]) -> Result<()>;
 
-    /// Opens the way out that `policy` allows, for the job that is started next and no other. Its connections go
-    /// through `gateway` and are in the log, which is complete when the sandbox is reset or destroyed. Fails with
-    /// `Unsupported`, and opens nothing, if not all of it can be had. Without it nothing is open.
+    /// Opens the way out that `policy` allows for the job that is started next. Its connections go through `gateway`
+    /// and are in the log, which is complete when the sandbox is reset or destroyed. Fails with `Unsupported`, and
+    /// opens nothing, if not all of it can be had. Without it nothing is open.
+    ///
+    /// - [SB-05] No other job finds it open: not the one after, and none after a reset.
     async fn listen(
         &mut self,
         policy: &NetworkPolicy,

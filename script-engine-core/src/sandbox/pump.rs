@@ -48,6 +48,15 @@ impl Outbox {
     }
 }
 
+#[cfg(test)]
+impl Outbox {
+    /// A way that leads to whoever holds its other end.
+    pub(super) fn kept() -> (Self, mpsc::Receiver<Vec<u8>>) {
+        let (sender, kept) = mpsc::channel(QUEUE);
+        (Self(sender), kept)
+    }
+}
+
 /// Starts the pump over `link`.
 pub(super) fn start(
     link: Box<dyn Link>,

@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use proptest::prelude::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
+mod connections;
+
 use super::*;
 use crate::contract::{Filter, OutputStream};
 use crate::wire::{FromAgent, HEADER_LEN, Header};
@@ -62,7 +64,11 @@ impl Agent {
     }
 
     async fn greet(&mut self) {
-        self.say(0, FromAgent::Hello { build: "b".into(), arch: "a".into(), features: 0, landlock_abi: 5 }).await;
+        self.greet_with(feature::LISTEN).await;
+    }
+
+    async fn greet_with(&mut self, features: u32) {
+        self.say(0, FromAgent::Hello { build: "b".into(), arch: "a".into(), features, landlock_abi: 5 }).await;
         assert!(matches!(self.hear().await, ToAgent::Hello { .. }));
         assert!(matches!(self.hear().await, ToAgent::Filter { .. }));
     }

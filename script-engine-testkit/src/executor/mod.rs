@@ -5,6 +5,7 @@
 
 mod bench;
 mod collect;
+mod connect;
 mod input;
 mod output;
 mod own;
@@ -42,6 +43,7 @@ pub fn script_executor(backend: Arc<dyn ExecutorBackend>) -> Vec<Case> {
         Case::new("EX-05", "a second reap finds nothing", on_bench(it, own::ex_05)),
         Case::new("EX-06", "reap never touches what belongs to another owner", on_bench(it, own::ex_06)),
         Case::new("EX-07", "a start that is called off ends by itself and leaves nothing", on_bench(it, start::ex_07)),
+        Case::new("EX-08", "a program reaches what is allowed and nothing else", on_bench(it, connect::ex_08)),
         Case::new("EX-10", "exit codes and signals are the script's own and come again", on_bench(it, stop::ex_10)),
         Case::new("EX-11", "each stream is complete, in order and apart", on_bench(it, output::ex_11)),
         Case::new("EX-12", "output that nobody fetches blocks the script", on_bench(it, output::ex_12)),
@@ -49,6 +51,7 @@ pub fn script_executor(backend: Arc<dyn ExecutorBackend>) -> Vec<Case> {
         Case::new("EX-14", "only plain files are collected", on_bench(it, collect::ex_14)),
         Case::new("EX-15", "a file that is too long is not collected in part", on_bench(it, collect::ex_15)),
         Case::new("EX-16", "what is finished is gone", on_bench(it, own::ex_16)),
+        Case::new("EX-17", "connections are on record, refused ones too", on_bench(it, connect::ex_17)),
         Case::new("EX-20", "a request to stop reaches every process", on_bench(it, stop::ex_20)),
         Case::new("EX-21", "a kill ends every process", on_bench(it, stop::ex_21)),
         Case::new("EX-22", "stdin arrives in order, and ends", on_bench(it, input::ex_22)),

@@ -44,6 +44,8 @@ pub enum Action {
     Leave(String, Left),
     /// Prints the paths at which something was left in the sandbox, by this script or one before it.
     ListLeft,
+    /// Connects to a host and port, and prints `hello` as if a host had said so, or `no`.
+    Connect(String, u16),
     /// Ends with an exit code.
     Exit(i32),
     /// Ends by a signal.
@@ -92,6 +94,7 @@ impl fmt::Debug for Action {
             Self::Background(name) => write!(f, "Background({name:?})"),
             Self::Leave(path, left) => write!(f, "Leave({path:?}, {left:?})"),
             Self::ListLeft => f.write_str("ListLeft"),
+            Self::Connect(host, port) => write!(f, "Connect({host:?}, {port})"),
             Self::Exit(code) => write!(f, "Exit({code})"),
             Self::Die(signal) => write!(f, "Die({signal})"),
             Self::ExhaustMemory => f.write_str("ExhaustMemory"),

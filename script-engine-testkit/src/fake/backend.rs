@@ -127,6 +127,10 @@ pub(super) fn simulate(job: &Job) -> Option<Vec<Action>> {
         ("leaves", _) => vec![background("child"), plain("/work/file", "x\n"), ready()],
         ("soils", _) => vec![background("orphan"), plain("/work/file", "x"), plain("/dev/shm/x", "x"), ready()],
         ("looks", _) => vec![Action::ListLeft, Action::say("looked\n")],
+        ("connects", _) => {
+            let targets = job.argv.get(6..).unwrap_or_default().chunks_exact(2);
+            targets.filter_map(|it| Some(Action::Connect(it[0].clone(), it[1].parse().ok()?))).collect()
+        }
         ("breaks", "memory") => vec![Action::ExhaustMemory],
         ("breaks", _) => Vec::new(),
         // What a mutant makes of a script that a sound executor stops.

@@ -9,11 +9,12 @@ use async_trait::async_trait;
 use script_engine_core::contract::{Clock, ExecutorInfo, Isolation, OwnerStatus, ReapReport, ScriptExecutor, Spawned};
 use script_engine_core::memory::SystemClock;
 use script_engine_core::{
-    Cancel, Capability, ConnectionLog, EnforcementReport, Error, ErrorKind, Job, Mechanism, OwnerId, Result,
+    Cancel, Capability, ConnectionLog, Egress, EnforcementReport, Error, ErrorKind, Job, Mechanism, OwnerId, Result,
     RuntimeSpec, Stage, Stopwatch,
 };
 
 use super::action::Action;
+use super::egress::FakeEgress;
 use super::host::FakeHost;
 use super::script::{FakeScript, HEARTBEAT};
 use super::stdin::Pressure;
@@ -51,7 +52,7 @@ impl FakeExecutor {
             name: "fake".into(),
             host,
             owner,
-            capability: Capability::all(Mechanism::Kernel),
+            capability: Capability::all(Mechanism::Kernel).with_egress(Egress::Addresses),
             heartbeat: HEARTBEAT,
             clock: Arc::new(SystemClock),
             scripts: Vec::new(),
@@ -217,6 +218,9 @@ impl ScriptExecutor for FakeExecutor {
                 jobs.pop_front();
             }
         }
+        if let Some(why) = self.capability.refuses(&job.network) {
+            return Err(Error::new(ErrorKind::Unsupported, format!("network: {} {why}", self.name)));
+        }
         stopwatch.enter(Stage::Provision);
         cancel.guard(pause()).await?;
         refuse_malformed(&job)?;
@@ -241,12 +245,18 @@ impl ScriptExecutor for FakeExecutor {
         booting.sandbox = None;
         script.clock = Arc::clone(&self.clock);
         script.beat_every(self.heartbeat);
+        script.egress = FakeEgress {
+            policy: script.job.network.clone(),
+            settings: script.job.egress.clone(),
+            log: ConnectionLog::default(),
+        };
+        let connections = script.egress.log.clone();
         Ok(Spawned {
             script: Box::new(script),
             control: pressure,
             enforcement: self.capability.report(),
             runtime: None,
-            connections: ConnectionLog::default(),
+            connections,
         })
     }
 

@@ -7,6 +7,7 @@
 
 mod action;
 mod backend;
+mod egress;
 mod executor;
 mod host;
 mod manager;

@@ -15,6 +15,7 @@ use script_engine_core::{
 use super::FakeHost;
 use super::action::Left;
 use super::backend::simulate;
+use super::egress::FakeEgress;
 use super::executor::fake_report;
 use super::script::FakeScript;
 use super::stdin::Pressure;
@@ -39,6 +40,7 @@ impl SandboxSource for FakeSource {
             files: Vec::new(),
             left: BTreeMap::new(),
             script: None,
+            egress: FakeEgress::default(),
         }))
     }
 
@@ -55,6 +57,8 @@ struct FakeSandbox {
     files: Vec<JobFile>,
     left: BTreeMap<String, Left>,
     script: Option<FakeScript>,
+    /// The way out of the job that is started next.
+    egress: FakeEgress,
 }
 
 impl FakeSandbox {
@@ -83,12 +87,14 @@ impl Sandbox for FakeSandbox {
 
     async fn listen(
         &mut self,
-        _policy: &NetworkPolicy,
-        _settings: &EgressSettings,
+        policy: &NetworkPolicy,
+        settings: &EgressSettings,
         _gateway: &Gateway,
     ) -> Result<ConnectionLog> {
         tokio::task::yield_now().await;
-        Ok(ConnectionLog::default())
+        let log = ConnectionLog::default();
+        self.egress = FakeEgress { policy: policy.canonical(), settings: settings.clone(), log: log.clone() };
+        Ok(log)
     }
 
     async fn start(&mut self, job: &Job) -> Result<Arc<dyn ScriptControl>> {
@@ -104,6 +110,7 @@ impl Sandbox for FakeSandbox {
             Some(last) => std::mem::take(&mut last.left),
             None => std::mem::take(&mut self.left),
         };
+        script.egress = std::mem::take(&mut self.egress);
         self.script = Some(script);
         Ok(pressure)
     }
@@ -124,6 +131,7 @@ impl Sandbox for FakeSandbox {
         self.host.stop(self.id);
         self.script = None;
         self.left.clear();
+        self.egress = FakeEgress::default();
         Ok(())
     }
 

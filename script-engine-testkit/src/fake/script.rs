@@ -13,6 +13,7 @@ use script_engine_core::{BrokenLimit, Error, ErrorKind, Exit, ExitReport, Job, R
 use tokio::time::Instant;
 
 use super::action::{Action, Left};
+use super::egress::FakeEgress;
 use super::host::FakeHost;
 use super::stdin::Pressure;
 
@@ -34,7 +35,7 @@ fn flood_block() -> Bytes {
 pub(super) struct FakeScript {
     host: FakeHost,
     sandbox: u64,
-    job: Arc<Job>,
+    pub(super) job: Arc<Job>,
     pub(super) clock: Arc<dyn Clock>,
     pressure: Arc<Pressure>,
     actions: VecDeque<Action>,
@@ -44,6 +45,7 @@ pub(super) struct FakeScript {
     until: Option<Instant>,
     pieces: usize,
     pub(super) left: BTreeMap<String, Left>,
+    pub(super) egress: FakeEgress,
     pub(super) end: Option<ScriptEvent>,
 }
 
@@ -87,6 +89,7 @@ impl FakeScript {
             until: None,
             pieces: 0,
             left: BTreeMap::new(),
+            egress: FakeEgress::default(),
             end: None,
         })
     }
@@ -155,6 +158,10 @@ impl FakeScript {
             Some(Action::ListLeft) => {
                 let list: String = self.left.keys().map(|it| format!("LEFT {it}\n")).collect();
                 return self.print(OutputStream::Stdout, list.into());
+            }
+            Some(Action::Connect(host, port)) => {
+                let heard = self.egress.connect(&host, port, self.clock.as_ref());
+                return self.print(OutputStream::Stdout, Bytes::from_static(heard.as_bytes()));
             }
             Some(Action::Exit(code)) => self.exit(Exit::Code(code), None),
             Some(Action::Die(signal)) => self.exit(Exit::Signal(signal), None),

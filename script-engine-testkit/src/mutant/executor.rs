@@ -9,7 +9,10 @@ use script_engine_core::contract::{
     ExecutorInfo, OutputStream, OwnerStatus, ReapReport, RunningScript, ScriptControl, ScriptEvent, ScriptExecutor,
     Spawned, Stop,
 };
-use script_engine_core::{Cancel, Capability, Error, Exit, Job, OwnerId, Restriction, Result, RuntimeSpec, Stopwatch};
+use script_engine_core::{
+    Cancel, Capability, ConnectionLog, Egress, Error, Exit, Job, NetworkPolicy, OwnerId, Restriction, Result,
+    RuntimeSpec, Stopwatch,
+};
 use tokio::sync::{mpsc, oneshot};
 
 use super::Mutant;
@@ -27,6 +30,8 @@ enum Fault {
     LetsMemoryGrow,
     ForgetsTheOwner,
     AddsAVariable,
+    OpensMore,
+    StartsWhatItCannotOpen,
     DropsEmptyArguments,
     FindsTheSameAgain,
     ReapsEverybody,
@@ -39,6 +44,7 @@ enum Fault {
     FollowsLinks,
     CutsLongFiles,
     ForgetsToDestroy,
+    KeepsNoConnections,
     KillsWhenAsked,
     MissesTheDetached,
     ReversesStdin,
@@ -57,6 +63,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant::new("EX-06", "reaps everybody", || cases(F::ReapsEverybody)),
     Mutant::new("EX-07", "leaves something when a start is called off", || cases(F::LeavesLitterOnCancel)),
     Mutant::new("EX-07", "does not hear that a start is called off", || cases(F::DoesNotHearACancel)),
+    Mutant::new("EX-08", "opens more than is allowed", || cases(F::OpensMore)),
+    Mutant::new("EX-08", "starts what it can't open", || cases(F::StartsWhatItCannotOpen)),
     Mutant::new("EX-10", "swallows the exit code", || cases(F::SwallowsTheExitCode)),
     Mutant::new("EX-10", "says only once how it ended", || cases(F::AnswersOnce)),
     Mutant::new("EX-11", "loses the last piece", || cases(F::LosesTheLastPiece)),
@@ -66,6 +74,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant::new("EX-14", "follows links", || cases(F::FollowsLinks)),
     Mutant::new("EX-15", "cuts files that are too long", || cases(F::CutsLongFiles)),
     Mutant::new("EX-16", "forgets to destroy the sandbox", || cases(F::ForgetsToDestroy)),
+    Mutant::new("EX-17", "keeps no record of connections", || cases(F::KeepsNoConnections)),
     Mutant::new("EX-20", "kills when it is to ask", || cases(F::KillsWhenAsked)),
     Mutant::new("EX-21", "misses detached processes when it kills", || cases(F::MissesTheDetached)),
     Mutant::new("EX-22", "turns stdin round", || cases(F::ReversesStdin)),
@@ -121,6 +130,7 @@ impl ScriptExecutor for BrokenExecutor {
 
     fn capability(&self) -> Capability {
         match self.fault {
+            F::StartsWhatItCannotOpen => self.inner.capability().with_egress(Egress::Nothing),
             F::ReportsMoreThanPromised => self.inner.capability().without(Restriction::Cpu, "no cgroup"),
             _ => self.inner.capability(),
         }
@@ -134,6 +144,11 @@ impl ScriptExecutor for BrokenExecutor {
         let command = job.argv.join(" ");
         match self.fault {
             F::AddsAVariable => job.env.push(("PWD".into(), b"/work".to_vec())),
+            F::OpensMore => {
+                let targets = job.argv.get(6..).unwrap_or_default().chunks_exact(2);
+                let all = targets.map(|it| format!("{}:{}", it[0], it[1]));
+                job.network = NetworkPolicy::allow(all)?;
+            }
             F::DropsEmptyArguments => job.argv.retain(|it| !it.is_empty()),
             F::LetsMemoryGrow => {
                 for file in &mut job.files {
@@ -162,6 +177,7 @@ impl ScriptExecutor for BrokenExecutor {
             fault => Box::new(BrokenScript { inner: script, fault, litter: litter.clone(), held: None, told: false }),
         };
         let control = Arc::new(BrokenControl { inner: control, fault: self.fault, litter });
+        let connections = if self.fault == F::KeepsNoConnections { ConnectionLog::default() } else { connections };
         Ok(Spawned { script, control, enforcement, runtime, connections })
     }
 

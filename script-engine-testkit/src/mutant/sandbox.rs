@@ -22,6 +22,7 @@ enum Fault {
     StartsNothing,
     DoesNotReset,
     ForgetsToDestroy,
+    KeepsListening,
 }
 
 use Fault as F;
@@ -31,6 +32,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant::new("SB-02", "says that a missing program was started", || cases(F::StartsNothing)),
     Mutant::new("SB-03", "says that it has reset and has not", || cases(F::DoesNotReset)),
     Mutant::new("SB-04", "forgets to destroy", || cases(F::ForgetsToDestroy)),
+    Mutant::new("SB-05", "leaves a way out open for the next job", || cases(F::KeepsListening)),
 ];
 
 fn cases(fault: Fault) -> Vec<Case> {
@@ -78,7 +80,7 @@ struct BrokenSource {
 #[async_trait]
 impl SandboxSource for BrokenSource {
     async fn sandbox(&self, limits: Limits) -> Result<Box<dyn Sandbox>> {
-        Ok(Box::new(BrokenSandbox { inner: self.inner.sandbox(limits).await?, fault: self.fault }))
+        Ok(Box::new(BrokenSandbox { inner: self.inner.sandbox(limits).await?, fault: self.fault, listened: None }))
     }
 
     async fn shutdown(&self) -> Result<()> {
@@ -90,6 +92,7 @@ impl SandboxSource for BrokenSource {
 struct BrokenSandbox {
     inner: Box<dyn Sandbox>,
     fault: Fault,
+    listened: Option<(NetworkPolicy, EgressSettings, Gateway)>,
 }
 
 #[async_trait]
@@ -109,6 +112,7 @@ impl Sandbox for BrokenSandbox {
         settings: &EgressSettings,
         gateway: &Gateway,
     ) -> Result<ConnectionLog> {
+        self.listened = Some((policy.clone(), settings.clone(), gateway.clone()));
         self.inner.listen(policy, settings, gateway).await
     }
 
@@ -126,7 +130,14 @@ impl Sandbox for BrokenSandbox {
     }
 
     async fn reset(&mut self) -> Result<()> {
-        if self.fault == F::DoesNotReset { Ok(()) } else { self.inner.reset().await }
+        if self.fault == F::DoesNotReset {
+            return Ok(());
+        }
+        self.inner.reset().await?;
+        if let (F::KeepsListening, Some((policy, settings, gateway))) = (self.fault, &self.listened) {
+            self.inner.listen(policy, settings, gateway).await?;
+        }
+        Ok(())
     }
 
     async fn posture(&mut self) -> Result<Posture> {

@@ -1,6 +1,7 @@
 //! The suites of [`Sandbox`] and [`RuntimeManager`]: for those who make machines with an agent in
 //! them, and for those who implement a sandbox without one.
 
+mod connect;
 mod enter;
 mod manager;
 mod one;
@@ -76,6 +77,7 @@ pub fn sandbox(backend: Arc<dyn SandboxBackend>) -> Vec<Case> {
         Case::new("SB-02", "a start is a program that was executed", on(it, one::sb_02)),
         Case::new("SB-03", "after a reset nothing of the last script is left", on(it, one::sb_03)),
         Case::new("SB-04", "what is destroyed is gone", on(it, one::sb_04)),
+        Case::new("SB-05", "a way out is for one job and no other", on(it, connect::sb_05)),
     ]
 }
 

@@ -11,10 +11,10 @@ use crate::machine::{self, file};
 use crate::seen::{Seen, soon};
 use crate::verdict::{Proof, Unproven, ensure, fail};
 
-type Backend = Arc<Arc<dyn SandboxBackend>>;
+pub(super) type Backend = Arc<Arc<dyn SandboxBackend>>;
 
 /// A source of sandboxes with an owner of its own.
-struct Bench {
+pub(super) struct Bench {
     backend: Backend,
     owner: OwnerId,
     source: Arc<dyn SandboxSource>,
@@ -22,17 +22,21 @@ struct Bench {
 }
 
 impl Bench {
-    async fn new(backend: Backend) -> Result<Self, Unproven> {
+    pub(super) async fn new(backend: Backend) -> Result<Self, Unproven> {
         let owner = machine::fresh_owner();
         let source = backend.source(owner).await?;
         Ok(Self { backend, owner, source, marker: machine::marker(owner) })
     }
 
     fn job(&self, name: &str, script: &str) -> Result<Job, Unproven> {
-        Ok(machine::job(self.backend.runtime(), &self.marker, name, script, &[])?)
+        self.job_with(name, script, &[])
     }
 
-    async fn sandbox(&self) -> Result<Box<dyn Sandbox>, Unproven> {
+    pub(super) fn job_with(&self, name: &str, script: &str, arguments: &[&str]) -> Result<Job, Unproven> {
+        Ok(machine::job(self.backend.runtime(), &self.marker, name, script, arguments)?)
+    }
+
+    pub(super) async fn sandbox(&self) -> Result<Box<dyn Sandbox>, Unproven> {
         Ok(self.source.sandbox(self.job("exit 0", "")?.limits).await?)
     }
 
@@ -45,7 +49,7 @@ impl Bench {
     }
 
     /// Ends the case: with its source closed, nothing may be left of it.
-    async fn leave(self, proof: Proof) -> Proof {
+    pub(super) async fn leave(self, proof: Proof) -> Proof {
         self.source.shutdown().await?;
         proof?;
         self.gone("after the case").await
@@ -53,7 +57,7 @@ impl Bench {
 }
 
 /// Puts a job's files and starts it.
-async fn start(sandbox: &mut dyn Sandbox, job: &Job) -> Result<(), Unproven> {
+pub(super) async fn start(sandbox: &mut dyn Sandbox, job: &Job) -> Result<(), Unproven> {
     sandbox.put(&job.files).await?;
     sandbox.start(job).await?;
     Ok(())
@@ -166,7 +170,7 @@ pub(super) async fn sb_03(backend: Backend) -> Proof {
 }
 
 /// The job with its script under another name: what was put stays.
-fn renamed(mut job: Job, name: &str) -> Result<Job, Unproven> {
+pub(super) fn renamed(mut job: Job, name: &str) -> Result<Job, Unproven> {
     job.files = vec![file(name, &job.files[0].content)?];
     job.argv[1] = format!("/scripts/{name}");
     Ok(job)

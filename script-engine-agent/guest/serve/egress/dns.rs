@@ -104,3 +104,99 @@ fn reply(header: &[u8], asked: &[u8], code: u8, address: Option<Ipv4Addr>) -> Ve
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 64, 0, 1);
+
+    fn question(labels: &[&[u8]], kind: u16) -> Vec<u8> {
+        let mut out = vec![0xab, 0xcd, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+        for label in labels {
+            out.push(label.len() as u8);
+            out.extend_from_slice(label);
+        }
+        out.push(0);
+        out.extend_from_slice(&kind.to_be_bytes());
+        out.extend_from_slice(&[0, 1]);
+        out
+    }
+
+    /// The code of an answer and the address in it.
+    #[track_caller]
+    fn check(question: &[u8], known: &str, expected: Option<(u8, Option<Ipv4Addr>)>) {
+        let found = answer(question, |name| if name == known { Found::Address(ADDRESS) } else { Found::Nothing });
+        let read = found.map(|it| {
+            assert_eq!(it[..2], question[..2], "the question's id");
+            assert_eq!(it[2] & 0x80, 0x80, "an answer");
+            let address = (it[7] == 1).then(|| Ipv4Addr::from(<[u8; 4]>::try_from(&it[it.len() - 4..]).unwrap()));
+            (it[3] & 0xf, address)
+        });
+        assert_eq!(read, expected);
+    }
+
+    #[test]
+    fn questions_are_answered() {
+        let (aaaa, https, any) = (28, 65, 255);
+        let labels: [&[u8]; 2] = [b"a", b"Example"];
+        check(&question(&labels, 1), "a.example", Some((0, Some(ADDRESS))));
+        for kind in [aaaa, https, any, 15] {
+            check(&question(&labels, kind), "a.example", Some((0, None)));
+        }
+        check(&question(&[b"b", b"example"], 1), "a.example", Some((3, None)));
+        check(&question(&[], 1), "a.example", Some((3, None)));
+        // A dot in a label is not one between labels, and what is not text is no name.
+        check(&question(&[b"a.example"], 1), "a.example", Some((0, Some(ADDRESS))));
+        check(&question(&[b"a", b"ex\xffmple"], 1), "a.example", Some((3, None)));
+        // With more behind it, as resolvers send that know of longer packets.
+        let mut longer = question(&labels, 1);
+        longer[11] = 1;
+        longer.extend_from_slice(&[0, 0, 41, 16, 0, 0, 0, 0, 0, 0, 0]);
+        check(&longer, "a.example", Some((0, Some(ADDRESS))));
+    }
+
+    #[test]
+    fn what_is_no_question_is_told_so_or_passed_over() {
+        let good = question(&[b"a", b"example"], 1);
+        let changed = |at: usize, value: u8| {
+            let mut question = good.clone();
+            question[at] = value;
+            question
+        };
+        check(&changed(2, 0x80), "a.example", None);
+        check(&good[..11], "a.example", None);
+        check(&changed(2, 0x10), "a.example", Some((4, None)));
+        check(&changed(5, 2), "a.example", Some((1, None)));
+        check(&changed(5, 0), "a.example", Some((1, None)));
+        check(&changed(12, 0xc0), "a.example", Some((1, None)));
+        check(&changed(12, 63), "a.example", Some((1, None)));
+        for end in 12..good.len() {
+            check(&good[..end], "a.example", Some((1, None)));
+        }
+        assert_eq!(answer(&good, |_| Found::Full).map(|it| it[3] & 0xf), Some(2));
+    }
+
+    #[test]
+    fn any_bytes_are_answered_or_not_and_never_at_length() {
+        // A generator of its own: the agent has no dependencies.
+        let mut state = 1_u64;
+        let mut next = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as usize
+        };
+        let good = question(&[b"a", b"example"], 1);
+        for _ in 0..200_000 {
+            let mut bytes = good.clone();
+            for _ in 0..next() % 6 {
+                let at = next() % bytes.len();
+                bytes[at] = next() as u8;
+            }
+            bytes.truncate(next() % (bytes.len() + 1));
+            bytes.extend((0..next() % 4).map(|_| 0xff));
+            if let Some(answer) = answer(&bytes, |_| Found::Address(ADDRESS)) {
+                assert!(answer.len() <= bytes.len().max(HEADER) + 16);
+            }
+        }
+    }
+}

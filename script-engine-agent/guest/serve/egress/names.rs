@@ -66,3 +66,37 @@ fn is_host(name: &str) -> bool {
     let letters = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     !name.is_empty() && name.len() <= 253 && name.chars().all(letters)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(last: u8) -> Ipv4Addr {
+        Ipv4Addr::new(127, 64, 0, last)
+    }
+
+    #[test]
+    fn each_name_has_an_address_of_its_own() {
+        let mut names = Names::new(vec![address(2)], false);
+        assert_eq!(names.add("a.example"), address(1));
+        assert_eq!(names.add("b.example"), address(3), "one is taken");
+        assert_eq!(names.add("a.example"), address(1));
+        assert_eq!(names.find("b.example"), Found::Address(address(3)));
+        assert_eq!(names.find("c.example"), Found::Nothing);
+        assert_eq!(names.of(address(3)), Some("b.example"));
+        assert_eq!(names.of(address(2)), None);
+    }
+
+    #[test]
+    fn any_name_is_answered_up_to_a_bound() {
+        let mut names = Names::new(Vec::new(), true);
+        for bad in ["", "a b", "a/b", "ü", &"a".repeat(254)] {
+            assert_eq!(names.find(bad), Found::Nothing, "{bad:?}");
+        }
+        for number in 0..MAX_NAMES {
+            assert!(matches!(names.find(&format!("n{number}.example")), Found::Address(_)));
+        }
+        assert_eq!(names.find("more.example"), Found::Full);
+        assert!(matches!(names.find("n0.example"), Found::Address(_)));
+    }
+}
