@@ -7,18 +7,21 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use bytes::Bytes;
-use script_engine_core::contract::{StepOutput, Work};
+use script_engine_core::contract::{Step, StepOutput, Work};
 use script_engine_core::{JobFile, Result};
 
 /// The answer of `work`, by the machine's own interpreters.
 pub(crate) fn carry_out<T>(work: Work<T>) -> Result<T> {
     match work {
         Work::Done(answer) => Ok(answer),
-        Work::InSandbox(step) => {
-            let output = run_in(&step.files, &step.argv, &step.env, b"", &step.collect);
-            (step.read)(output)
-        }
+        Work::InSandbox(step) => carry_out_step(step),
     }
+}
+
+/// The answer of a step, by the machine's own interpreters and tools.
+pub(crate) fn carry_out_step<T>(step: Step<T>) -> Result<T> {
+    let output = run_in(&step.files, &step.argv, &step.env, b"", &step.collect);
+    (step.read)(output)
 }
 
 /// Runs `argv` with `files`; see [`run_in`].

@@ -21,7 +21,9 @@ pub(crate) const fn need(program: &'static str, package: &'static str) -> Need {
 pub(crate) const TESTS: &[Need] = &[
     need("bash", "bash"),
     need("python3", "python3"),
+    need("pip3", "python3-pip"),
     need("node", "nodejs"),
+    need("npm", "npm"),
     need("jq", "jq"),
     need("go", "golang-go"),
     need("gofmt", "golang-go"),

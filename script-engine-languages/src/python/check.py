@@ -1,4 +1,5 @@
-# Compiles the file without running it and prints what is wrong as one line of JSON: line, column in characters, message.
+# Compiles the file without running it and prints what is wrong as one line of JSON: Python's version, and
+# of each problem its line, its column in characters and a message.
 import io, json, sys, tokenize, warnings
 
 warnings.simplefilter("ignore")
@@ -18,4 +19,4 @@ except (RecursionError, MemoryError, OverflowError):
     found.append([1, 1, "too deeply nested for python to compile"])
 except ValueError as error:
     found.append([1, 1, str(error)])
-print(json.dumps(found))
+print(json.dumps(["%d.%d.%d" % sys.version_info[:3], found]))

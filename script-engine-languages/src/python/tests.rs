@@ -92,9 +92,45 @@ fn a_verdict_may_be_hostile() {
         stderr: Bytes::from_static(b"python3: \x1b no"),
         files: Vec::new(),
     };
-    assert!(read_verdict(&output(None, b"")).unwrap_err().to_string().contains("too deeply nested"));
-    assert!(read_verdict(&output(Some(1), b"{}")).unwrap_err().to_string().contains("stderr=`python3:   no`"));
-    let found = read_verdict(&output(Some(0), b"[[0,0,\"a\\u001bb\"]]")).unwrap();
+    assert!(read_verdict(&output(None, b""), None).unwrap_err().to_string().contains("too deeply nested"));
+    assert!(read_verdict(&output(Some(1), b"{}"), None).unwrap_err().to_string().contains("stderr=`python3:   no`"));
+    let found = read_verdict(&output(Some(0), b"[\"3\",[[0,0,\"a\\u001bb\"]]]"), None).unwrap();
     assert_eq!(found[0].to_string(), "line 1, column 1: a b");
-    assert!(read_verdict(&output(Some(0), b"[[-1,0,\"\"]]")).is_err());
+    assert!(read_verdict(&output(Some(0), b"[\"3\",[[-1,0,\"\"]]]"), None).is_err());
+}
+
+#[test]
+fn the_python_that_a_script_wants_is_compared_with_the_one_there_is() {
+    let block = |wanted: &str| format!("# /// script\n# requires-python = \"{wanted}\"\n# ///\n");
+    check(block(">=3.8").as_bytes(), &[]);
+    check(block(">=3.99").as_bytes(), &["line 2, column 21: it needs Python >=3.99, and this runtime has 3."]);
+    check(block("three").as_bytes(), &["line 2, column 21: `three` is no version requirement"]);
+    let python = Python::new().unwrap();
+    let error = python.dependencies(&source(b"# /// script\n# dependencies = 1\n# ///\n")).unwrap_err().to_string();
+    assert!(error.starts_with("source: line 2, column 18: `dependencies` is a list"), "{error}");
+}
+
+#[test]
+fn a_script_named_like_a_module_is_not_taken_for_it() {
+    let python = Python::new().unwrap();
+    let named = Source {
+        entry_point: EntryPoint::parse("random.py").unwrap(),
+        ..source(b"import tempfile, random\nprint(random.__file__)\n")
+    };
+    let prepared = carry_out(python.prepare(&named, None).unwrap()).unwrap();
+    assert_eq!(prepared.env, [("PYTHONSAFEPATH".to_owned(), "1".to_owned())]);
+    let output = run(&prepared.files, &prepared.argv, &prepared.env, b"");
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(printed.starts_with("/usr/"), "{printed} {:?}", output.stderr);
+}
+
+#[test]
+fn packages_are_found_unless_an_option_forbids_it() {
+    let lock =
+        DependencyLock::new(Python::new().unwrap().info().id.clone(), "x".into(), Vec::new(), Vec::new()).unwrap();
+    let prepare = |text: &[u8]| carry_out(Python::new().unwrap().prepare(&source(text), Some(&lock))?);
+    let env = prepare(b"#!/usr/bin/python3 -O\nprint(1)\n").unwrap().env;
+    assert!(env.contains(&("PYTHONPATH".to_owned(), "/packages".to_owned())), "{env:?}");
+    let error = prepare(b"#!/usr/bin/python3 -uI\nprint(1)\n").unwrap_err().to_string();
+    assert!(error.contains("the option `-uI` of the `#!` line keeps Python from its packages"), "{error}");
 }
