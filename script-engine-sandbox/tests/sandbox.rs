@@ -5,9 +5,26 @@
 #[allow(dead_code, reason = "each test program uses a part of it")]
 mod harness;
 
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use async_trait::async_trait;
 use harness::Harness;
-use script_engine_core::BrokenLimit;
+use script_engine_core::gateway::{Gateway, Resolver};
+use script_engine_core::memory::SystemClock;
+use script_engine_core::{BrokenLimit, ConnectionEnd, Egress, NetworkPolicy};
 use script_engine_sandbox::{Cgroups, Grade, Isolation, Root};
+
+/// Every name means this machine.
+#[derive(Debug)]
+struct Names;
+
+#[async_trait]
+impl Resolver for Names {
+    async fn resolve(&self, _name: &str) -> std::io::Result<Vec<IpAddr>> {
+        Ok(vec![[127, 0, 0, 1].into()])
+    }
+}
 
 /// Cases that hold for every user. An ordinary user runs them from a copy of this program.
 mod anyone {
@@ -38,6 +55,59 @@ mod anyone {
         let harness = Harness::new("network").await;
         let run = harness.sh("tail -n +3 /proc/net/dev | cut -d: -f1 | tr -d ' '; cat /proc/net/route | wc -l").await;
         assert_eq!(run.stdout, "lo\n1\n");
+        harness.assert_nothing_left().await;
+    }
+
+    /// As the engine's own build steps have it: names that nobody listed, and each leads where it is judged to.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn any_name_is_answered_where_every_public_address_is_allowed() {
+        let harness = Harness::new("public").await;
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let gateway = Gateway::new(Arc::new(Names), Arc::new(SystemClock));
+        let script = format!(
+            "for it in one.example two.example ONE.example; do getent ahostsv4 $it | head -n1 | cut -d' ' -f1; done; \
+             for it in one.example two.example three.example; do \
+             bash -c \"exec 3<>/dev/tcp/$it/{port} && head -c1 <&3\" 2>/dev/null; done; \
+             bash -c 'exec 3<>/dev/tcp/127.0.0.1/{port} && head -c1 <&3' 2>/dev/null; \
+             bash -c 'exec 3<>/dev/tcp/one.example/1' 2>/dev/null || echo no; getent hosts localhost | head -n1"
+        );
+        let (run, found) =
+            harness.sh_with_network(&script, &NetworkPolicy::Public { ports: vec![port] }, &gateway).await;
+        assert_eq!(run.stdout, "127.64.0.1\n127.64.0.2\n127.64.0.1\nno\n::1             localhost\n", "{run:?}");
+        let refused: Vec<(&str, bool)> = found
+            .list
+            .iter()
+            .map(|it| (it.host.as_str(), matches!(&it.end, ConnectionEnd::Refused(why) if why.contains("public"))))
+            .collect();
+        assert_eq!(refused, [("one.example", true), ("two.example", true), ("three.example", true)]);
+        harness.assert_nothing_left().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn an_entry_by_address_is_reached_at_that_address() {
+        let harness = Harness::new("address").await;
+        assert_eq!(harness.capability.egress(), Egress::Addresses);
+        let policy = NetworkPolicy::allow(["10.1.2.3:80", "[fd00::7]:80"]).unwrap();
+        // Nothing of this machine is reached: the settings do not open these.
+        let (run, found) = harness
+            .sh_with_network(
+                "for it in 10.1.2.3 fd00::7 10.1.2.4; do \
+                 bash -c \"exec 3<>/dev/tcp/$it/80\" 2>/dev/null && echo $it; done; exit 0",
+                &policy,
+                &Gateway::default(),
+            )
+            .await;
+        assert_eq!(run.stdout, "10.1.2.3\nfd00::7\n", "{run:?}");
+        let ends: Vec<(&str, &str)> = found.list.iter().map(|it| (it.host.as_str(), it.end.as_str())).collect();
+        assert_eq!(ends, [("10.1.2.3", "refused"), ("fd00::7", "refused")]);
+        harness.assert_nothing_left().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_process_without_namespaces_opens_nothing() {
+        let harness = Harness::with("closed", |config| config.isolation = Isolation::Process).await;
+        assert_eq!(harness.capability.egress(), Egress::Nothing);
         harness.assert_nothing_left().await;
     }
 

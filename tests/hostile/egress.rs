@@ -33,6 +33,7 @@ pub(crate) fn cases() -> Vec<Hostile> {
         each_end_closes_for_itself,
         a_host_that_does_not_read,
         more_connections_than_there_may_be,
+        a_script_that_does_not_read,
         a_hundred_megabytes_both_ways,
         nonsense_for_the_resolver,
         every_client_works,
@@ -438,6 +439,33 @@ say('a.example', {port})
     let refused =
         connections.list.iter().filter(|it| matches!(&it.end, ConnectionEnd::Refused(why) if why.contains("256")));
     assert_eq!(refused.count(), 144);
+}
+
+/// What hosts send waits in the host's and the kernel's memory, and a bounded part of it in the agent's.
+async fn a_script_that_does_not_read(bench: &Bench) {
+    let host = Host::new(|mut stream| async move {
+        let piece = vec![b'x'; 1 << 16];
+        while stream.write_all(&piece).await.is_ok() {}
+    })
+    .await;
+    bench.names.mean("a.example", &[&["127.0.0.1"]]);
+    let source = format!(
+        "
+import select, socket
+held = [socket.create_connection(('a.example', {})) for _ in range(256)]
+while len(select.select(held, [], [])[0]) < 256:
+    pass
+for _ in range(3000):
+    print('x' * 1000)
+print(sum(len(it.recv(1)) for it in held))
+",
+        host.port
+    );
+    let before = resident();
+    let record = bench.run("python", &source, open(&[format!("a.example:{}", host.port)])).await;
+    assert!(crate::bench::stdout(&record).ends_with("x\n256\n"), "{}", story(&record));
+    let grown = resident().saturating_sub(before);
+    assert!(grown < 96 << 20, "the engine grew by {grown} bytes");
 }
 
 async fn a_hundred_megabytes_both_ways(bench: &Bench) {

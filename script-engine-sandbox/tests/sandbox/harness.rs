@@ -9,9 +9,11 @@ use std::time::Duration;
 use script_engine_core::contract::{
     BootSpec, Booted, Machine, OutputStream, Progress, RuntimeManager, Sandbox as _, ScriptControl, ScriptEvent,
 };
+use script_engine_core::gateway::Gateway;
 use script_engine_core::sandbox::{AgentSandbox, SessionSettings};
 use script_engine_core::{
-    BrokenLimit, Capability, EgressSettings, Exit, Job, Limits, NetworkPolicy, OwnerId, Result, RuntimeSpec, Usage,
+    BrokenLimit, Capability, Connections, EgressSettings, Exit, Job, Limits, NetworkPolicy, Open, OwnerId, Result,
+    RuntimeSpec, Usage,
 };
 use script_engine_sandbox::{Config, Finding, Manager, examine};
 
@@ -64,7 +66,28 @@ impl Harness {
     pub(crate) async fn start_keeping(&self, script: &str) -> (Arc<dyn Machine>, Running) {
         let booted = self.boot().await.expect("boots");
         let machine = Arc::clone(&booted.machine);
+        let sandbox = AgentSandbox::connect(booted, SessionSettings::default()).await.expect("connects");
+        (machine, self.run_in(sandbox, script).await)
+    }
+
+    /// Runs a script with a way out to its end; gives what it connected to, too.
+    pub(crate) async fn sh_with_network(
+        &self,
+        script: &str,
+        policy: &NetworkPolicy,
+        gateway: &Gateway,
+    ) -> (Run, Connections) {
+        let booted = self.boot().await.expect("boots");
         let mut sandbox = AgentSandbox::connect(booted, SessionSettings::default()).await.expect("connects");
+        let settings = EgressSettings { loopback: Open::Resolved, ..EgressSettings::default() };
+        let log = sandbox.listen(policy, &settings, gateway).await.expect("listens");
+        let mut running = self.run_in(sandbox, script).await;
+        let run = running.end().await;
+        running.destroy().await;
+        (run, log.snapshot())
+    }
+
+    async fn run_in(&self, mut sandbox: AgentSandbox, script: &str) -> Running {
         let job = Job {
             runtime: RuntimeSpec { language: "bash".into(), image: String::new(), layer: None },
             files: Vec::new(),
@@ -76,7 +99,7 @@ impl Harness {
             egress: EgressSettings::default(),
         };
         let control = sandbox.start(&job).await.expect("starts");
-        (machine, Running { sandbox, _control: control })
+        Running { sandbox, _control: control }
     }
 
     /// Runs a script to its end and removes its sandbox.
