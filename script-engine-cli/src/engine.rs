@@ -11,7 +11,9 @@ use crate::arguments::Backend;
 /// The state folder: the one that was given, else the data directory of the user.
 pub(crate) fn state_dir(given: Option<PathBuf>) -> PathBuf {
     let absolute = |name: &str| env::var_os(name).map(PathBuf::from).filter(|it| it.is_absolute());
+    // An agent without a root of its own is told the folder, and has another working folder.
     given
+        .map(|it| std::path::absolute(&it).unwrap_or(it))
         .or_else(|| absolute("XDG_DATA_HOME").map(|it| it.join("script-engine")))
         .or_else(|| absolute("HOME").map(|it| it.join(".local/share/script-engine")))
         .unwrap_or_else(|| PathBuf::from("/var/lib/script-engine"))

@@ -62,6 +62,9 @@ output: {"stdout":{"bytes":29,"dropped":0,"truncated":false},"stderr":{"bytes":4
 toolchain: "python ..."
 executor: "linux"
 enforcement: object true
+network: []
+connections: []
+connections_left_out: 0
 notes: []
 error: null"#;
     assert_eq!(steady(&record), expect);
