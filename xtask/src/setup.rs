@@ -28,6 +28,8 @@ pub(crate) const TESTS: &[Need] = &[
     need("go", "golang-go"),
     need("gofmt", "golang-go"),
     need("javac", "default-jdk-headless"),
+    // It knows which repository is the usual one.
+    need("mvn", "maven"),
     need("cc", "gcc"),
     need("musl-gcc", "musl-tools"),
     need("perl", "perl-base"),

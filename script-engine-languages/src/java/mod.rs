@@ -13,6 +13,7 @@ use self::wanted::Wanted;
 use crate::diagnostics;
 use crate::facts::{COMPILER, Facts};
 use crate::hash_bang::Options;
+use crate::packages::MavenPackages;
 use crate::{source_text, version};
 
 mod lexer;
@@ -97,7 +98,7 @@ impl Language for Java {
 
     fn dependencies(&self, source: &Source) -> Result<Declared> {
         let toolchain = Program::read(source)?.ok().and_then(|it| it.wanted.text());
-        Ok(Declared { toolchain, ..Declared::default() })
+        Ok(Declared { toolchain, ..MavenPackages::declared(&source.bytes)? })
     }
 
     fn prepare(&self, source: &Source, lock: Option<&DependencyLock>) -> Result<Work<Prepared>> {

@@ -6,6 +6,7 @@
 mod driver;
 mod ecosystem;
 mod go;
+mod maven;
 #[cfg(test)]
 mod on_this_machine;
 pub(crate) mod pypi;
@@ -13,5 +14,6 @@ mod sources;
 
 pub use ecosystem::{Ecosystem, LayerStep, Rules};
 pub use go::GoModules;
+pub use maven::MavenPackages;
 pub use pypi::PyPi;
 pub use sources::{IndexSource, PackageSources};
