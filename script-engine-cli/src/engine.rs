@@ -1,22 +1,29 @@
 //! Builds the engine that the commands use.
 
 use std::env;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 
+use script_engine::languages::packages::{self, PackageSettings};
 use script_engine::sandbox_linux::{self, Isolation};
 use script_engine::{EgressSettings, Engine, Open, Result, Settings, local_with};
 
 use crate::arguments::Backend;
 
-/// The state folder: the one that was given, else the data directory of the user.
+/// The state folder: the one that was given, else the data directory of the user. Sandboxes have to enter it for
+/// their packages, which they can't where it is root's own.
 pub(crate) fn state_dir(given: Option<PathBuf>) -> PathBuf {
     let absolute = |name: &str| env::var_os(name).map(PathBuf::from).filter(|it| it.is_absolute());
     // An agent without a root of its own is told the folder, and has another working folder.
     given
         .map(|it| std::path::absolute(&it).unwrap_or(it))
         .or_else(|| absolute("XDG_DATA_HOME").map(|it| it.join("script-engine")))
-        .or_else(|| absolute("HOME").map(|it| it.join(".local/share/script-engine")))
+        .or_else(|| absolute("HOME").filter(|_| !is_root()).map(|it| it.join(".local/share/script-engine")))
         .unwrap_or_else(|| PathBuf::from("/var/lib/script-engine"))
+}
+
+fn is_root() -> bool {
+    std::fs::metadata("/proc/self").is_ok_and(|it| it.uid() == 0)
 }
 
 /// The settings of the Linux backend, in one of its isolations.
@@ -45,11 +52,12 @@ pub(crate) fn docker(state: Option<PathBuf>) -> script_engine::docker::Config {
 
 /// Builds the engine.
 pub(crate) async fn build(backend: Backend, state: Option<PathBuf>) -> Result<Engine> {
+    let packages = PackageSettings::new(packages::folder_below(&state_dir(state.clone())));
     let builder = match backend {
-        Backend::Linux => local_with(linux(Isolation::Namespaces, state)).await?,
-        Backend::Process => local_with(linux(Isolation::Process, state)).await?,
+        Backend::Linux => local_with(linux(Isolation::Namespaces, state), packages).await?,
+        Backend::Process => local_with(linux(Isolation::Process, state), packages).await?,
         #[cfg(feature = "docker")]
-        Backend::Docker => script_engine::docker_with(docker(state)).await?,
+        Backend::Docker => script_engine::docker_with(docker(state), packages).await?,
     };
     builder.with_settings(settings()).build().await
 }

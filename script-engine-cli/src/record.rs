@@ -126,7 +126,10 @@ fn enforcement(record: &ExecutionRecord) -> Value {
 fn network(policy: &NetworkPolicy) -> Value {
     match policy {
         NetworkPolicy::Allow(entries) => entries.iter().map(ToString::to_string).collect::<Vec<_>>().into(),
-        NetworkPolicy::Public { ports } => ports.iter().map(|it| format!("public:{it}")).collect::<Vec<_>>().into(),
+        NetworkPolicy::Public { ports, entries } => {
+            let ports = ports.iter().map(|it| format!("public:{it}"));
+            ports.chain(entries.iter().map(ToString::to_string)).collect::<Vec<_>>().into()
+        }
         _ => json!([]),
     }
 }

@@ -34,7 +34,7 @@ mod timestamp;
 mod timings;
 
 pub use cancel::{Cancel, CancelHandle};
-pub use digest::Digest;
+pub use digest::{Digest, Hasher};
 pub use enforcement::{Capability, Egress, Enforced, EnforcementReport, Mechanism, Need, Needs, Restriction, Waiver};
 pub use engine::{Engine, EngineBuilder, Shutdown, ShutdownReport, StepPlace, StepRunner, Vitals};
 pub use error::{Error, ErrorKind, Problem, Result, Retry};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use script_engine_core::contract::EventSink;
+use script_engine_core::contract::{EventSink, PackageTarget, Toolchain};
 use script_engine_core::memory::{
     BroadcastEvents, MemoryArtifacts, MemoryCache, MemoryExecutions, MemoryOutput, MemoryScripts, MemorySecrets,
     NoDependencies, Subscription, TenantPolicy,
@@ -64,7 +64,11 @@ pub(crate) fn resolver() -> ResolverBackend {
     ResolverBackend {
         resolver: Arc::new(NoDependencies),
         declared: Declared::default(),
-        runtime: RuntimeSpec { language: "python".into(), image: "python".into(), layer: None },
+        target: PackageTarget {
+            runtime: RuntimeSpec { language: "python".into(), image: "python".into(), layer: None },
+            toolchain: Toolchain { name: "python".into(), version: "3.12".into(), place: String::new() },
+            env: Vec::new(),
+        },
     }
 }
 

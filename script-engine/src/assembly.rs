@@ -4,27 +4,31 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use script_engine_core::contract::{IdSource, RuntimeManager};
+use script_engine_core::contract::{IdSource, RuntimeManager, ScriptExecutor};
 use script_engine_core::executor::PooledExecutor;
-use script_engine_core::memory::UuidIds;
+use script_engine_core::memory::{SystemClock, UuidIds};
 use script_engine_core::sandbox::SessionSettings;
 use script_engine_core::{Engine, EngineBuilder, OwnerId, Result};
+use script_engine_languages::packages::{self, PackageSettings, SandboxedResolver};
 
 /// Starts building an engine on the Linux sandbox, with all languages of this build.
 ///
 /// `state_dir` is a folder of the host program's own, in which the sandbox keeps what it needs to
-/// clean up after engines that died; it is made if it is not there. Fails with `Unsupported` that says
-/// what stands in the way if this machine can't make a sandbox as strict as promised.
+/// clean up after engines that died, and in which packages are kept; it is made if it is not there. Fails
+/// with `Unsupported` that says what stands in the way if this machine can't make a sandbox as strict as
+/// promised.
 #[cfg(feature = "sandbox")]
 pub async fn local(state_dir: impl Into<PathBuf>) -> Result<EngineBuilder> {
-    local_with(script_engine_sandbox::Config::new(state_dir)).await
+    let state_dir = state_dir.into();
+    let packages = PackageSettings::new(packages::folder_below(&state_dir));
+    local_with(script_engine_sandbox::Config::new(state_dir), packages).await
 }
 
 /// Starts building an engine on the Linux sandbox with settings of the host's own. See [`local`].
 #[cfg(feature = "sandbox")]
-pub async fn local_with(config: script_engine_sandbox::Config) -> Result<EngineBuilder> {
+pub async fn local_with(config: script_engine_sandbox::Config, packages: PackageSettings) -> Result<EngineBuilder> {
     let owner = fresh_owner();
-    on(script_engine_sandbox::Manager::open(config, owner)?, owner).await
+    on(script_engine_sandbox::Manager::open(config, owner)?, owner, packages).await
 }
 
 /// Starts building an engine on containers of a Docker Engine, with all languages of this build.
@@ -32,17 +36,19 @@ pub async fn local_with(config: script_engine_sandbox::Config) -> Result<EngineB
 /// Fails with `Unavailable` if the daemon can't be reached, with `Unsupported` that says what stands in the
 /// way if its containers are not as strict as promised.
 #[cfg(feature = "docker")]
-pub async fn docker_with(config: script_engine_docker::Config) -> Result<EngineBuilder> {
+pub async fn docker_with(config: script_engine_docker::Config, packages: PackageSettings) -> Result<EngineBuilder> {
     let owner = fresh_owner();
-    on(script_engine_docker::Manager::open(config, owner)?, owner).await
+    on(script_engine_docker::Manager::open(config, owner)?, owner, packages).await
 }
 
 fn fresh_owner() -> OwnerId {
     OwnerId::from_bits(UuidIds.fresh())
 }
 
-async fn on(manager: impl RuntimeManager, owner: OwnerId) -> Result<EngineBuilder> {
-    let executor = PooledExecutor::new(Arc::new(manager), SessionSettings::default()).await?;
-    let builder = Engine::builder(Arc::new(executor)).with_owner(owner);
+async fn on(manager: impl RuntimeManager, owner: OwnerId, packages: PackageSettings) -> Result<EngineBuilder> {
+    let executor = Arc::new(PooledExecutor::new(Arc::new(manager), SessionSettings::default()).await?);
+    let steps: Arc<dyn ScriptExecutor> = Arc::<PooledExecutor>::clone(&executor);
+    let resolver = SandboxedResolver::new(steps, packages::ecosystems(), Arc::new(SystemClock), packages);
+    let builder = Engine::builder(executor).with_owner(owner).with_dependency_resolver(Arc::new(resolver));
     Ok(script_engine_languages::builtin().into_iter().fold(builder, EngineBuilder::with_language))
 }

@@ -300,7 +300,7 @@ async fn entries_that_can_never_be(bench: &Bench) {
         assert_eq!(refused.problems()[0].field, "network");
         assert!(refused.to_string().contains(why), "{refused}");
     }
-    let public = NetworkPolicy::Public { ports: vec![443] };
+    let public = NetworkPolicy::Public { ports: vec![443], entries: Vec::new() };
     let refused = bench.engine.submit(ExecutionRequest::new(name).with_network(public)).await.unwrap_err();
     assert!(refused.to_string().contains("name each host and port"), "{refused}");
 }

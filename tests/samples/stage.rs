@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::id;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use script_engine::languages::packages::PackageSettings;
 use script_engine::sandbox_linux::{Config, Root};
 use script_engine::{
     Engine, ExecutionRecord, ExecutionRequest, Identity, Outcome, Sample, ScriptName, Shutdown, clone_sample,
@@ -45,11 +46,16 @@ impl Stage {
             fs::set_permissions(path, Permissions::from_mode(0o755)).unwrap();
         }
         let mut config = Config::new(folder.join("state"));
+        let packages = PackageSettings::new(folder.join("state/packages"));
         let first = FIRST_ID + id().wrapping_mul(64).wrapping_add(number) % SLOTS * IDS_EACH;
         config.id_range = (first, first + IDS_EACH);
         config.root = Root::Host { more: vec![shown] };
-        let engine =
-            local_with(config).await.expect("a sandbox can be made").build().await.expect("the engine is built");
+        let engine = local_with(config, packages)
+            .await
+            .expect("a sandbox can be made")
+            .build()
+            .await
+            .expect("the engine is built");
         Self { engine, identity: Identity::default(), folder, names: AtomicU32::new(0) }
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::Progress;
+use super::{Progress, Toolchain};
 use crate::packages::{Declared, DependencyLock, LayerUse, PackageSummary};
 use crate::{Digest, LanguageId, Result, RuntimeSpec};
 
@@ -24,6 +24,17 @@ pub struct DependencyLayer {
     pub hold: Arc<dyn Any + Send + Sync>,
 }
 
+/// What packages are for: a runtime, with the toolchain that was found in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PackageTarget {
+    /// The runtime, without packages.
+    pub runtime: RuntimeSpec,
+    /// The toolchain, whose version decides what fits.
+    pub toolchain: Toolchain,
+    /// The environment variables of the language.
+    pub env: Vec<(String, String)>,
+}
+
 /// Gets packages by the ecosystem's own resolver.
 #[async_trait]
 pub trait DependencyResolver: fmt::Debug + Send + Sync + 'static {
@@ -35,8 +46,12 @@ pub trait DependencyResolver: fmt::Debug + Send + Sync + 'static {
     /// `Unavailable` if an index can't be reached. Cancel-safe: nothing but a cache entry may be left.
     ///
     /// - [DR-01] The same input gives the same bytes.
-    async fn lock(&self, declared: &Declared, runtime: &RuntimeSpec, progress: &dyn Progress)
-    -> Result<DependencyLock>;
+    async fn lock(
+        &self,
+        declared: &Declared,
+        target: &PackageTarget,
+        progress: &dyn Progress,
+    ) -> Result<DependencyLock>;
 
     /// Gets the layer of a lock in place: the packages that a script runs with, or those that its
     /// compiler needs as well. Cancel-safe: a layer is in place whole or not at all.
@@ -46,11 +61,11 @@ pub trait DependencyResolver: fmt::Debug + Send + Sync + 'static {
         &self,
         lock: &DependencyLock,
         wanted: LayerUse,
-        runtime: &RuntimeSpec,
+        target: &PackageTarget,
         progress: &dyn Progress,
     ) -> Result<DependencyLayer>;
 
     /// Looks packages up by name or words, best first, at most `limit`. Fails with `Unsupported` where
     /// the language's index offers no search.
-    async fn search(&self, language: &LanguageId, text: &str, limit: usize) -> Result<Vec<PackageSummary>>;
+    async fn search(&self, text: &str, limit: usize, target: &PackageTarget) -> Result<Vec<PackageSummary>>;
 }

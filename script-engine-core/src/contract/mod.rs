@@ -27,7 +27,7 @@ mod toolchain;
 pub use access::{AccessPolicy, Action};
 pub use cache::{ArtifactStore, CompiledCache};
 pub use clock::{Clock, IdSource};
-pub use dependency::{DependencyLayer, DependencyResolver};
+pub use dependency::{DependencyLayer, DependencyResolver, PackageTarget};
 pub use event::EventSink;
 pub use execution_store::{ExecutionFilter, ExecutionStore};
 pub use executor::{

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use super::components::Components;
 use super::prepare::runtime;
-use crate::contract::{DependencyLayer, Language, Progress, Source};
+use crate::contract::{DependencyLayer, Language, LanguageInfo, PackageTarget, Progress, Source, Toolchain};
 use crate::packages::{Declared, DependencyLock, LayerUse, PackageSummary};
 use crate::script::Manifest;
-use crate::{EngineEvent, Error, ExecutionId, LanguageId, Result, ScriptDependency};
+use crate::{Cancel, EngineEvent, Error, ExecutionId, LanguageId, Result, ScriptDependency};
 
 impl Components {
     /// Reads what a source declares inline and puts what was declared beside it to that. Fails with
@@ -27,7 +27,8 @@ impl Components {
     /// Pins what a version declares; `None` if it needs no packages, or has none to pin and nobody to do it.
     pub(super) async fn locked(
         &self,
-        language: &dyn Language,
+        language: &Arc<dyn Language>,
+        source: &Source,
         declared: &Declared,
     ) -> Result<Option<Arc<DependencyLock>>> {
         let info = language.info();
@@ -47,8 +48,10 @@ impl Components {
             );
             return Err(Error::invalid("dependencies", message));
         }
+        let wanted = Some(source.clone());
+        let toolchain = self.toolchain(self.step_executor()?, language, wanted, &Cancel::never()).await?;
         let progress = Told { components: self, language: &info.id, execution: None };
-        let lock = self.packages.lock(declared, &runtime(info, None), &progress).await?;
+        let lock = self.packages.lock(declared, &target(info, &toolchain), &progress).await?;
         Ok(Some(Arc::new(lock)))
     }
 
@@ -56,6 +59,7 @@ impl Components {
     pub(super) async fn layer(
         &self,
         language: &dyn Language,
+        toolchain: &Toolchain,
         manifest: &Manifest,
         wanted: LayerUse,
         execution: Option<ExecutionId>,
@@ -63,7 +67,7 @@ impl Components {
         let Some(lock) = &manifest.lock else { return Ok(None) };
         let info = language.info();
         let progress = Told { components: self, language: &info.id, execution };
-        self.packages.materialize(lock, wanted, &runtime(info, None), &progress).await.map(Some)
+        self.packages.materialize(lock, wanted, &target(info, toolchain), &progress).await.map(Some)
     }
 
     /// Looks packages of a language up.
@@ -73,9 +77,14 @@ impl Components {
         text: &str,
         limit: usize,
     ) -> Result<Vec<PackageSummary>> {
-        self.language(language)?;
-        self.packages.search(language, text, limit).await
+        let language = Arc::clone(self.language(language)?);
+        let toolchain = self.toolchain(self.step_executor()?, &language, None, &Cancel::never()).await?;
+        self.packages.search(text, limit, &target(language.info(), &toolchain)).await
     }
+}
+
+fn target(info: &LanguageInfo, toolchain: &Toolchain) -> PackageTarget {
+    PackageTarget { runtime: runtime(info, None), toolchain: toolchain.clone(), env: info.env.clone() }
 }
 
 /// Passes progress on as events.

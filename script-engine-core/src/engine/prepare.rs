@@ -68,7 +68,7 @@ impl Components {
     ) -> Result<Made> {
         let manifest = &course.version.manifest;
         let layer = match compiled.with_packages {
-            true => self.layer(language.as_ref(), manifest, LayerUse::Run, Some(course.record.id())).await?,
+            true => self.layer(language.as_ref(), toolchain, manifest, LayerUse::Run, Some(course.record.id())).await?,
             false => None,
         };
         let scope = SecretScope { tenant: course.request.identity.tenant.clone() };

@@ -82,7 +82,7 @@ mod tests {
         check_network(None, &needs, &allow("a.example:80"), Ok(2));
         check_network(None, &needs, &allow("127.0.0.1:80"), Ok(2));
         check_network(None, &needs, &allow("192.0.2.1:80"), Ok(3));
-        check_network(None, &needs, &NetworkPolicy::Public { ports: vec![80] }, Ok(2));
+        check_network(None, &needs, &NetworkPolicy::Public { ports: vec![80], entries: Vec::new() }, Ok(2));
         check_network(Some("strong"), &needs, &allow("a.example:80"), Err("strong: can't open an allow-list"));
         check_network(Some("names"), &needs, &allow("192.0.2.1:80"), Err("names: can't open entries by address"));
     }

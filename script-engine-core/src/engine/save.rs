@@ -21,7 +21,7 @@ impl Components {
             return Err(Error::invalid_all(found.iter().map(crate::contract::Diagnostic::problem).collect()));
         }
         let declared = self.declared(&language, source.clone(), &draft.dependencies).await?;
-        let lock = self.locked(language.as_ref(), &declared).await?;
+        let lock = self.locked(&language, &source, &declared).await?;
         let manifest = Manifest {
             language: language.info().id.clone(),
             entry_point: source.entry_point,

@@ -74,7 +74,8 @@ impl Components {
         let prepared = match cancel.guard(self.asked(language, ask)).await? {
             Work::Done(prepared) => prepared,
             Work::InSandbox(step) => {
-                let layer = cancel.guard(self.layer(language.as_ref(), manifest, LayerUse::Compile, None)).await?;
+                let layer =
+                    cancel.guard(self.layer(language.as_ref(), &toolchain, manifest, LayerUse::Compile, None)).await?;
                 self.step(executor, language.as_ref(), step, layer.as_ref(), cancel).await?
             }
         };

@@ -90,10 +90,7 @@ impl Gateway {
             let why = format!("{host}:{port} is not in the network policy; add it to `network`");
             return Err(NotConnected::Refused { why, address: None });
         }
-        let entry = match policy {
-            NetworkPolicy::Allow(_) => Some(host),
-            NetworkPolicy::Off | NetworkPolicy::Public { .. } => None,
-        };
+        let entry = policy.lists(host, port).then_some(host);
         let deadline = Instant::now() + settings.connect_timeout;
         let found = match timeout_at(deadline, self.resolve(host)).await {
             Ok(Ok(found)) => found,

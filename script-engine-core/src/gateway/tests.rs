@@ -69,7 +69,7 @@ async fn a_name_that_comes_to_mean_another_address_is_judged_anew() {
 #[tokio::test]
 async fn of_several_addresses_only_the_open_ones_are_dialled() {
     let (listener, port) = listener().await;
-    let policy = NetworkPolicy::Public { ports: vec![port] };
+    let policy = NetworkPolicy::Public { ports: vec![port], entries: Vec::new() };
     let gateway = gateway(&[&["127.0.0.1", "10.0.0.1", "169.254.169.254"]]);
     let refused = gateway.connect(&policy, &settings(Open::Resolved), &name("a.example"), port).await.unwrap_err();
     assert!(matches!(&refused, NotConnected::Refused { why, .. } if why.contains("only public")), "{refused:?}");

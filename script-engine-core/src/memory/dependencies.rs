@@ -2,9 +2,9 @@
 
 use async_trait::async_trait;
 
-use crate::contract::{DependencyLayer, DependencyResolver, Progress};
+use crate::contract::{DependencyLayer, DependencyResolver, PackageTarget, Progress};
 use crate::packages::{Declared, DependencyLock, LayerUse, PackageSummary};
-use crate::{Error, ErrorKind, LanguageId, Result, RuntimeSpec};
+use crate::{Error, ErrorKind, LanguageId, Result};
 
 /// Resolves no packages at all, and refuses every other wish.
 #[derive(Clone, Copy, Debug, Default)]
@@ -19,7 +19,7 @@ impl DependencyResolver for NoDependencies {
     async fn lock(
         &self,
         declared: &Declared,
-        runtime: &RuntimeSpec,
+        target: &PackageTarget,
         _progress: &dyn Progress,
     ) -> Result<DependencyLock> {
         if declared.needs_lock() {
@@ -29,16 +29,16 @@ impl DependencyResolver for NoDependencies {
                 "no dependency resolver is configured; remove the packages or register a resolver",
             )
             .with_context("packages", names.join(", "))
-            .with_context("language", &runtime.language));
+            .with_context("language", &target.runtime.language));
         }
-        DependencyLock::new(LanguageId::parse(&runtime.language)?, String::new(), Vec::new(), Vec::new())
+        DependencyLock::new(LanguageId::parse(&target.runtime.language)?, String::new(), Vec::new(), Vec::new())
     }
 
     async fn materialize(
         &self,
         lock: &DependencyLock,
         _wanted: LayerUse,
-        _runtime: &RuntimeSpec,
+        _target: &PackageTarget,
         _progress: &dyn Progress,
     ) -> Result<DependencyLayer> {
         let message = if lock.files.is_empty() && lock.packages.is_empty() && lock.verify().is_ok() {
@@ -49,8 +49,8 @@ impl DependencyResolver for NoDependencies {
         Err(Error::new(ErrorKind::Unsupported, message).with_context("lock", lock.digest))
     }
 
-    async fn search(&self, language: &LanguageId, _text: &str, _limit: usize) -> Result<Vec<PackageSummary>> {
+    async fn search(&self, _text: &str, _limit: usize, target: &PackageTarget) -> Result<Vec<PackageSummary>> {
         Err(Error::new(ErrorKind::Unsupported, "no dependency resolver is configured; register one")
-            .with_context("language", language))
+            .with_context("language", &target.runtime.language))
     }
 }

@@ -22,6 +22,8 @@ pub enum NetworkPolicy {
     Public {
         /// The ports.
         ports: Vec<u16>,
+        /// Further hosts and ports, as in an allow-list.
+        entries: Vec<HostPort>,
     },
 }
 
@@ -52,8 +54,8 @@ impl NetworkPolicy {
             Self::Off => Self::Off,
             Self::Allow(entries) if entries.is_empty() => Self::Off,
             Self::Allow(entries) => Self::Allow(sorted(entries)),
-            Self::Public { ports } if ports.is_empty() => Self::Off,
-            Self::Public { ports } => Self::Public { ports: sorted(ports) },
+            Self::Public { ports, entries } if ports.is_empty() => Self::Allow(entries.clone()).canonical(),
+            Self::Public { ports, entries } => Self::Public { ports: sorted(ports), entries: sorted(entries) },
         }
     }
 
@@ -66,22 +68,33 @@ impl NetworkPolicy {
     /// Whether it has an entry by an address that is not the sandbox's own loopback anyway.
     #[must_use]
     pub fn names_addresses(&self) -> bool {
+        self.entries().iter().any(|it| match it.host() {
+            Host::Name(_) => false,
+            Host::Address(address) => !address.is_loopback(),
+        })
+    }
+
+    /// What it lists by host and port.
+    #[must_use]
+    pub fn entries(&self) -> &[HostPort] {
         match self {
-            Self::Off | Self::Public { .. } => false,
-            Self::Allow(entries) => entries.iter().any(|it| match it.host() {
-                Host::Name(_) => false,
-                Host::Address(address) => !address.is_loopback(),
-            }),
+            Self::Off => &[],
+            Self::Allow(entries) | Self::Public { entries, .. } => entries,
         }
+    }
+
+    /// Whether it lists this host and port.
+    #[must_use]
+    pub fn lists(&self, host: &Host, port: u16) -> bool {
+        self.entries().iter().any(|it| it.host() == host && it.port() == port)
     }
 
     /// Whether a connection to this host and port is allowed, and by which entry; addresses are judged apart.
     #[must_use]
     pub fn allows(&self, host: &Host, port: u16) -> bool {
         match self {
-            Self::Off => false,
-            Self::Allow(entries) => entries.iter().any(|it| it.host() == host && it.port() == port),
-            Self::Public { ports } => matches!(host, Host::Name(_)) && ports.contains(&port),
+            Self::Public { ports, .. } if matches!(host, Host::Name(_)) && ports.contains(&port) => true,
+            Self::Off | Self::Allow(_) | Self::Public { .. } => self.lists(host, port),
         }
     }
 
@@ -92,20 +105,18 @@ impl NetworkPolicy {
         let too_many = |count: usize| {
             (count > MAX_ENTRIES).then(|| problem(format!("has {count} entries, at most {MAX_ENTRIES} are allowed")))
         };
+        let refused = self.entries().iter().filter_map(|it| {
+            settings.certain_refusal(it.host()).map(|why| problem(format!("`{it}` can't be opened: {why}")))
+        });
+        let listed = too_many(self.entries().len()).into_iter().chain(refused);
         match self {
-            Self::Off => Vec::new(),
-            Self::Allow(entries) => {
-                let refused = entries.iter().filter_map(|it| {
-                    settings.certain_refusal(it.host()).map(|why| problem(format!("`{it}` can't be opened: {why}")))
-                });
-                too_many(entries.len()).into_iter().chain(refused).collect()
-            }
-            Self::Public { ports } => {
+            Self::Off | Self::Allow(_) => listed.collect(),
+            Self::Public { ports, .. } => {
                 let closed = (!settings.any_public).then(|| {
                     problem("every public address is more than a script may reach; name each host and port".into())
                 });
                 let zero = ports.contains(&0).then(|| problem("0 is not a port".into()));
-                too_many(ports.len()).into_iter().chain(closed).chain(zero).collect()
+                too_many(ports.len()).into_iter().chain(closed).chain(zero).chain(listed).collect()
             }
         }
     }
@@ -115,7 +126,9 @@ impl NetworkPolicy {
         match self.canonical() {
             Self::Off => "off".into(),
             Self::Allow(entries) => entries.iter().map(ToString::to_string).collect::<Vec<_>>().into(),
-            Self::Public { ports } => json!({ "public": ports }),
+            Self::Public { ports, entries } => {
+                json!({ "public": ports, "entries": entries.iter().map(ToString::to_string).collect::<Vec<_>>() })
+            }
         }
     }
 }
@@ -135,7 +148,10 @@ mod tests {
         assert_eq!(policy, allow(&["a.example:443", "b.example:443", "b.example:80"]));
         assert_eq!(policy.manifest(), json!(["a.example:443", "b.example:80", "b.example:443"]));
         assert_eq!(NetworkPolicy::Allow(Vec::new()).manifest(), json!("off"));
-        assert_eq!(NetworkPolicy::Public { ports: vec![443, 80, 443] }.manifest(), json!({"public": [80, 443]}));
+        assert_eq!(
+            NetworkPolicy::Public { ports: vec![443, 80, 443], entries: Vec::new() }.manifest(),
+            json!({"public": [80, 443], "entries": []})
+        );
         assert!(NetworkPolicy::Allow(Vec::new()).is_off());
     }
 
@@ -162,7 +178,9 @@ mod tests {
         ] {
             assert!(!policy.allows(&host(name), port), "{name}:{port}");
         }
-        let public = NetworkPolicy::Public { ports: vec![443] };
+        let public =
+            NetworkPolicy::Public { ports: vec![443], entries: vec![HostPort::parse("192.0.2.9:22").unwrap()] };
+        assert!(public.allows(&host("192.0.2.9"), 22) && public.lists(&host("192.0.2.9"), 22));
         assert!(public.allows(&host("any.example"), 443));
         assert!(!public.allows(&host("any.example"), 22));
         assert!(!public.allows(&host("192.0.2.1"), 443));
@@ -184,7 +202,7 @@ mod tests {
         let policy = allow(&["localhost:80", "169.254.169.254:80", "a.example:80"]);
         check(&policy, &closed, &["egress.loopback", "metadata"]);
         check(&policy, &open, &["metadata"]);
-        let public = NetworkPolicy::Public { ports: vec![443] };
+        let public = NetworkPolicy::Public { ports: vec![443], entries: Vec::new() };
         check(&public, &closed, &["name each host"]);
         check(&public, &open, &[]);
         let many: Vec<String> = (1..=65).map(|it| format!("a.example:{it}")).collect();

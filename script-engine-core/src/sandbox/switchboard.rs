@@ -15,7 +15,7 @@ use super::relay::{Relay, relay};
 use crate::gateway::Gateway;
 use crate::wire::connection::{BYTES, PREFIX};
 use crate::wire::{CONNECTION_WINDOW, Listen, MAX_CONNECTIONS, ToAgent, Traffic};
-use crate::{Connection, ConnectionEnd, ConnectionLog, EgressSettings, Host, NetworkPolicy};
+use crate::{Connection, ConnectionEnd, ConnectionLog, EgressSettings, Host, HostPort, NetworkPolicy};
 
 /// What every connection of one execution has in common.
 #[derive(Debug)]
@@ -98,13 +98,17 @@ impl Switchboard {
 
     /// What the agent is to listen for.
     pub(super) fn listen(&self) -> Listen {
+        fn told<'a>(entries: impl Iterator<Item = &'a HostPort>) -> Vec<(String, u16)> {
+            entries.map(|it| (it.host().to_string(), it.port())).collect()
+        }
         match &self.common.policy {
             NetworkPolicy::Off => Listen::default(),
-            NetworkPolicy::Allow(entries) => {
-                let entries = entries.iter().map(|it| (it.host().to_string(), it.port())).collect();
-                Listen { entries, ports: Vec::new() }
+            NetworkPolicy::Allow(entries) => Listen { entries: told(entries.iter()), ports: Vec::new() },
+            NetworkPolicy::Public { ports, entries } => {
+                // Any name on one of the ports is listened for already.
+                let covered = |it: &HostPort| matches!(it.host(), Host::Name(_)) && ports.contains(&it.port());
+                Listen { entries: told(entries.iter().filter(|it| !covered(it))), ports: ports.clone() }
             }
-            NetworkPolicy::Public { ports } => Listen { entries: Vec::new(), ports: ports.clone() },
         }
     }
 

@@ -1,19 +1,41 @@
 //! Packages: each language's ecosystem as data and steps, and what carries the steps out.
 //!
-//! An [`Ecosystem`](ecosystem::Ecosystem) does no I/O: it says which program of its own to start in a
-//! networked build sandbox and how to read what comes of it.
+//! An [`Ecosystem`] does no I/O: it says which program of its own to start in a networked build sandbox
+//! and how to read what comes of it. [`SandboxedResolver`] carries that out, and keeps locks and layers in
+//! a folder.
 
 mod driver;
 mod ecosystem;
 mod go;
+mod locks;
 mod maven;
 #[cfg(test)]
 mod on_this_machine;
+mod policy;
 pub(crate) mod pypi;
+mod resolver;
 mod sources;
+mod store;
+mod tree;
 
 pub use ecosystem::{Ecosystem, LayerStep, Rules};
 pub use go::GoModules;
 pub use maven::MavenPackages;
+pub use policy::{NameLists, PackagePolicy};
 pub use pypi::PyPi;
+pub use resolver::{PackageCounts, PackageSettings, SandboxedResolver, folder_below};
 pub use sources::{IndexSource, PackageSources};
+
+use std::sync::Arc;
+
+use script_engine_core::Result;
+
+/// The ecosystems of this crate's languages.
+#[must_use]
+pub fn ecosystems() -> Vec<Arc<dyn Ecosystem>> {
+    fn shared(ecosystem: Result<impl Ecosystem>) -> Option<Arc<dyn Ecosystem>> {
+        // Only a name that is none could fail, and the tests see that none is.
+        ecosystem.ok().map(|it| Arc::new(it) as Arc<dyn Ecosystem>)
+    }
+    [shared(GoModules::new()), shared(MavenPackages::new()), shared(PyPi::new())].into_iter().flatten().collect()
+}

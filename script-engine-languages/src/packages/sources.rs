@@ -3,6 +3,7 @@
 use std::fmt;
 
 use bytes::Bytes;
+use script_engine_core::{HostPort, NetworkPolicy};
 
 /// One index. What is `None` is left to the ecosystem's own tool.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -47,4 +48,52 @@ pub struct PackageSources {
     pub http_proxy: Option<String>,
     /// Certificates, in PEM, that are trusted besides those of the runtime.
     pub ca_certificates: Option<Bytes>,
+}
+
+impl PackageSources {
+    /// All indexes, in the order of the fields.
+    pub(super) fn all(&self) -> [&IndexSource; 6] {
+        [&self.pypi_source, &self.npm_source, &self.maven_source, &self.nuget_source, &self.go_proxy, &self.apt]
+    }
+
+    /// What build sandboxes may reach: every public address on the usual ports, and the places that the
+    /// settings name, wherever those are.
+    pub(super) fn network(&self) -> NetworkPolicy {
+        let named = self.all().into_iter().filter_map(|it| it.url.as_deref()).chain(self.http_proxy.as_deref());
+        // What is no address of a network (a word such as `direct`, a folder) needs no way out.
+        let entries = named.flat_map(|it| it.split([',', '|', ' '])).filter_map(place);
+        NetworkPolicy::Public { ports: vec![80, 443], entries: entries.collect() }.canonical()
+    }
+}
+
+/// Host and port of an address such as `https://user@host:8443/path`.
+fn place(url: &str) -> Option<HostPort> {
+    let (scheme, rest) = url.trim().split_once("://")?;
+    let authority = rest.split(['/', '?', '#']).next()?;
+    let place = authority.rsplit('@').next()?;
+    let has_port = place.rsplit_once(':').is_some_and(|(_, port)| !port.contains(']'));
+    let port = if scheme == "http" { 80 } else { 443 };
+    HostPort::parse(&if has_port { place.to_owned() } else { format!("{place}:{port}") }).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_settings_name_is_reachable_and_nothing_else_is_private() {
+        let source = |url: &str| IndexSource { url: Some(url.into()), ..IndexSource::default() };
+        let sources = PackageSources {
+            pypi_source: source("https://user:word@index.example/simple"),
+            go_proxy: source("http://10.0.0.7:3000,direct"),
+            nuget_source: source("http://[::1]:5000/v3/index.json"),
+            http_proxy: Some("http://proxy.example".into()),
+            ..PackageSources::default()
+        };
+        let entry = |it: &str| HostPort::parse(it).unwrap();
+        let entries = ["index.example:443", "10.0.0.7:3000", "[::1]:5000", "proxy.example:80"].map(entry).to_vec();
+        assert_eq!(sources.network(), NetworkPolicy::Public { ports: vec![80, 443], entries }.canonical());
+        let shown = format!("{:?}", sources.pypi_source);
+        assert!(!shown.contains("has_credentials: true"), "{shown}");
+    }
 }

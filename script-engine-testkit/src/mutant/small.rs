@@ -8,14 +8,12 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use async_trait::async_trait;
 use bytes::Bytes;
 use script_engine_core::contract::{
-    AccessPolicy, Action, ArtifactStore, CompiledCache, DependencyLayer, DependencyResolver, EventSink, Progress,
-    SecretProvider,
+    AccessPolicy, Action, ArtifactStore, CompiledCache, DependencyLayer, DependencyResolver, EventSink, PackageTarget,
+    Progress, SecretProvider,
 };
 use script_engine_core::memory::{MemoryArtifacts, NoDependencies};
 use script_engine_core::packages::{Declared, DependencyLock, LayerUse, PackageSummary};
-use script_engine_core::{
-    Digest, EngineEvent, Identity, LanguageId, Result, RuntimeSpec, Secret, SecretRef, SecretScope, TenantId,
-};
+use script_engine_core::{Digest, EngineEvent, Identity, LanguageId, Result, Secret, SecretRef, SecretScope, TenantId};
 
 use super::Mutant;
 use crate::case::Case;
@@ -250,10 +248,10 @@ impl DependencyResolver for BrokenResolver {
     async fn lock(
         &self,
         declared: &Declared,
-        runtime: &RuntimeSpec,
+        target: &PackageTarget,
         progress: &dyn Progress,
     ) -> Result<DependencyLock> {
-        let mut lock = NoDependencies.lock(declared, runtime, progress).await?;
+        let mut lock = NoDependencies.lock(declared, target, progress).await?;
         if self.fault == ResolverFault::Varies {
             let stamp = self.locks.fetch_add(1, Ordering::Relaxed);
             lock.files.push(("stamp".into(), stamp.to_string().into()));
@@ -265,7 +263,7 @@ impl DependencyResolver for BrokenResolver {
         &self,
         lock: &DependencyLock,
         wanted: LayerUse,
-        runtime: &RuntimeSpec,
+        target: &PackageTarget,
         progress: &dyn Progress,
     ) -> Result<DependencyLayer> {
         match self.fault {
@@ -275,11 +273,11 @@ impl DependencyResolver for BrokenResolver {
                 path: "/nowhere".into(),
                 hold: Arc::new(()),
             }),
-            ResolverFault::Varies => NoDependencies.materialize(lock, wanted, runtime, progress).await,
+            ResolverFault::Varies => NoDependencies.materialize(lock, wanted, target, progress).await,
         }
     }
 
-    async fn search(&self, language: &LanguageId, text: &str, limit: usize) -> Result<Vec<PackageSummary>> {
-        NoDependencies.search(language, text, limit).await
+    async fn search(&self, text: &str, limit: usize, target: &PackageTarget) -> Result<Vec<PackageSummary>> {
+        NoDependencies.search(text, limit, target).await
     }
 }

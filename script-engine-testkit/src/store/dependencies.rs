@@ -4,9 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use script_engine_core::contract::{DependencyResolver, Progress};
+use script_engine_core::Digest;
+use script_engine_core::contract::{DependencyResolver, PackageTarget, Progress};
 use script_engine_core::packages::{Declared, LayerUse};
-use script_engine_core::{Digest, RuntimeSpec};
 
 use super::Factory;
 use crate::case::{Case, on};
@@ -19,8 +19,8 @@ pub struct ResolverBackend {
     pub resolver: Arc<dyn DependencyResolver>,
     /// What to resolve; may be empty.
     pub declared: Declared,
-    /// The runtime to resolve it for.
-    pub runtime: RuntimeSpec,
+    /// What to resolve it for.
+    pub target: PackageTarget,
 }
 
 impl fmt::Debug for ResolverBackend {
@@ -50,21 +50,21 @@ pub fn dependency_resolver(make: Made) -> Vec<Case> {
 
 async fn dr_01(make: Arc<Made>) -> Proof {
     let it = make().await?;
-    let first = it.resolver.lock(&it.declared, &it.runtime, &Unheard).await?;
-    ensure!(first.language.as_str() == it.runtime.language, "the lock is of language {}", first.language);
+    let first = it.resolver.lock(&it.declared, &it.target, &Unheard).await?;
+    ensure!(first.language.as_str() == it.target.runtime.language, "the lock is of language {}", first.language);
     for _ in 0..3 {
-        let again = it.resolver.lock(&it.declared, &it.runtime, &Unheard).await?;
+        let again = it.resolver.lock(&it.declared, &it.target, &Unheard).await?;
         ensure!(again == first, "the second lock is {again:?}, the first was {first:?}");
     }
     let other = make().await?;
-    let again = other.resolver.lock(&it.declared, &it.runtime, &Unheard).await?;
+    let again = other.resolver.lock(&it.declared, &it.target, &Unheard).await?;
     ensure!(again == first, "another resolver's lock is {again:?}, the first was {first:?}");
     Ok(())
 }
 
 async fn dr_02(make: Arc<Made>) -> Proof {
     let it = make().await?;
-    let lock = it.resolver.lock(&it.declared, &it.runtime, &Unheard).await?;
+    let lock = it.resolver.lock(&it.declared, &it.target, &Unheard).await?;
     let mut other_digest = lock.clone();
     other_digest.digest = Digest::of(b"another lock");
     let mut other_file = lock.clone();
@@ -78,7 +78,7 @@ async fn dr_02(make: Arc<Made>) -> Proof {
         changed.push(other_bytes);
     }
     for lock in changed {
-        if let Ok(layer) = it.resolver.materialize(&lock, LayerUse::Run, &it.runtime, &Unheard).await {
+        if let Ok(layer) = it.resolver.materialize(&lock, LayerUse::Run, &it.target, &Unheard).await {
             fail!("a lock without its digest was served as {layer:?}");
         }
     }

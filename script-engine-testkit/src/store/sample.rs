@@ -73,7 +73,7 @@ pub(super) fn execution(id: u128) -> Result<NewExecution> {
         identity: identity("acme")?,
         priority: Priority::High,
         limits: Limits { timeout: Duration::from_micros(12_345_678), ..Limits::default() },
-        network: NetworkPolicy::Public { ports: vec![80, 443] },
+        network: NetworkPolicy::Public { ports: vec![80, 443], entries: Vec::new() },
         executor: "sandbox".into(),
         idempotency_key: None,
         created_at: Timestamp::from_micros(1_700_000_000_123_457),

@@ -229,7 +229,10 @@ async fn the_agent_hears_what_the_policy_says() {
     let entries = vec![("b.example".to_owned(), 80), ("2001:db8::1".to_owned(), 443)];
     for (policy, expected) in [
         (allow, Listen { entries, ports: Vec::new() }),
-        (NetworkPolicy::Public { ports: vec![443, 80, 443] }, Listen { entries: Vec::new(), ports: vec![80, 443] }),
+        (
+            NetworkPolicy::Public { ports: vec![443, 80, 443], entries: Vec::new() },
+            Listen { entries: Vec::new(), ports: vec![80, 443] },
+        ),
     ] {
         let (log, ()) = tokio::join!(sandbox.listen(&policy, &settings, &gateway), async {
             assert_eq!(agent.hear().await, ToAgent::Listen(expected));
@@ -255,7 +258,7 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let (outbox, _kept) = pump::Outbox::kept();
-            let policy = NetworkPolicy::Public { ports: vec![1] };
+            let policy = NetworkPolicy::Public { ports: vec![1], entries: Vec::new() };
             let board = Arc::new(Switchboard::new(1, policy, settings(), gateway(), outbox));
             let inbox = Inbox::new(u64::from(WINDOW));
             inbox.begin(1, Some(Arc::clone(&board)));

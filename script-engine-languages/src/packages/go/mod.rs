@@ -98,13 +98,11 @@ impl Ecosystem for GoModules {
     fn install(
         &self,
         lock: &DependencyLock,
-        wanted: LayerUse,
+        // A program has everything in it, so there is one layer, for the compiler.
+        _wanted: LayerUse,
         sources: &PackageSources,
         _rules: Rules,
     ) -> Result<Option<LayerStep>> {
-        if wanted == LayerUse::Run {
-            return Ok(None);
-        }
         let mut settings = settings::of(sources, "/work/layer/gomod", "/work/layer/gocache")?;
         // The lock's go.sum has them all: no database is asked, and what is not in it is refused.
         settings.set("GOSUMDB", "off");
