@@ -72,8 +72,9 @@ mod anyone {
              bash -c 'exec 3<>/dev/tcp/127.0.0.1/{port} && head -c1 <&3' 2>/dev/null; \
              bash -c 'exec 3<>/dev/tcp/one.example/1' 2>/dev/null || echo no; getent hosts localhost | head -n1"
         );
-        let (run, found) =
-            harness.sh_with_network(&script, &NetworkPolicy::Public { ports: vec![port] }, &gateway).await;
+        let (run, found) = harness
+            .sh_with_network(&script, &NetworkPolicy::Public { ports: vec![port], entries: Vec::new() }, &gateway)
+            .await;
         assert_eq!(run.stdout, "127.64.0.1\n127.64.0.2\n127.64.0.1\nno\n::1             localhost\n", "{run:?}");
         let refused: Vec<(&str, bool)> = found
             .list
