@@ -1,3 +1,5 @@
+//! Tests of the store: layers in place, changed, too many, and left by the dead.
+
 use super::*;
 
 struct Folder(PathBuf);

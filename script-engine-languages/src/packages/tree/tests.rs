@@ -1,3 +1,5 @@
+//! Tests of trees: what is unpacked, and what no archive may do.
+
 use tar::{Builder, Header};
 
 use super::*;
