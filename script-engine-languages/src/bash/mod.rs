@@ -9,6 +9,7 @@ use script_engine_core::{Error, JobFile, LimitOverrides, Limits, RelPath, Result
 
 use crate::facts::Facts;
 use crate::hash_bang::Options;
+use crate::packages::apt::{name, tree};
 use crate::{source_text, version};
 
 /// The Bash language.
@@ -36,7 +37,7 @@ impl Bash {
             mend: "install bash 5 or newer (Debian: bash; Alpine: bash)",
             image: "alpine:3.19",
             env: &[],
-            packages_dir: "/packages",
+            packages_dir: tree::PACKAGES,
         };
         Ok(Self { info: facts.info()? })
     }
@@ -65,17 +66,19 @@ impl Language for Bash {
         }))
     }
 
-    fn dependencies(&self, _source: &Source) -> Result<Declared> {
-        Ok(Declared::default())
+    fn dependencies(&self, source: &Source) -> Result<Declared> {
+        let packages = name::read(&source.bytes).map_err(|it| source_text::refused(&it))?;
+        Ok(Declared { packages, ..Declared::default() })
     }
 
-    fn prepare(&self, source: &Source, _lock: Option<&DependencyLock>) -> Result<Work<Prepared>> {
+    fn prepare(&self, source: &Source, lock: Option<&DependencyLock>) -> Result<Work<Prepared>> {
         source_text::check(&source.bytes)?;
         let mut argv = vec!["bash".to_owned()];
         argv.extend(OPTIONS.read(&source.bytes)?);
         argv.push(format!("/scripts/{}", source.entry_point));
         let text = unix_lines(&source.bytes).map_err(|it| source_text::refused(&it))?;
-        Ok(Work::Done(Prepared { files: vec![file(source, text)?], argv, env: Vec::new(), with_packages: true }))
+        let env = lock.map(tree::environment).unwrap_or_default();
+        Ok(Work::Done(Prepared { files: vec![file(source, text)?], argv, env, with_packages: true }))
     }
 
     fn fit(&self, prepared: Prepared, _limits: &Limits) -> Prepared {
@@ -87,7 +90,7 @@ impl Language for Bash {
     }
 
     fn fingerprint(&self) -> String {
-        "bash 1".to_owned()
+        "bash 2".to_owned()
     }
 }
 

@@ -50,7 +50,7 @@ enum Answer<T, F> {
 /// What a driver is started with.
 pub(crate) struct Input {
     json: Value,
-    more: Vec<(&'static str, Bytes)>,
+    more: Vec<(String, Bytes)>,
     layer: bool,
     secrets: Secrets,
 }
@@ -63,8 +63,8 @@ impl Input {
     }
 
     /// A further file for the driver.
-    pub(crate) fn file(mut self, name: &'static str, content: impl Into<Bytes>) -> Self {
-        self.more.push((name, content.into()));
+    pub(crate) fn file(mut self, name: impl Into<String>, content: impl Into<Bytes>) -> Self {
+        self.more.push((name.into(), content.into()));
         self
     }
 
@@ -97,7 +97,7 @@ impl Driver {
             files.push(file(name, Bytes::from_static(content.as_bytes()))?);
         }
         for (name, content) in more {
-            files.push(file(name, content)?);
+            files.push(file(&name, content)?);
         }
         let words = self.interpreter.iter().map(|it| (*it).to_owned());
         Ok(Step {

@@ -4,23 +4,30 @@
 //! and how to read what comes of it. [`SandboxedResolver`] carries that out, and keeps locks and layers in
 //! a folder.
 
+pub(crate) mod apt;
 mod driver;
 mod ecosystem;
 mod go;
 mod locks;
 mod maven;
+#[cfg(feature = "typescript")]
+pub(crate) mod npm;
 #[cfg(test)]
 mod on_this_machine;
 mod policy;
 pub(crate) mod pypi;
+mod reach;
 mod resolver;
 mod sources;
 mod store;
 mod tree;
 
+pub use apt::Apt;
 pub use ecosystem::{Ecosystem, LayerStep, Rules};
 pub use go::GoModules;
 pub use maven::MavenPackages;
+#[cfg(feature = "typescript")]
+pub use npm::Npm;
 pub use policy::{NameLists, PackagePolicy};
 pub use pypi::PyPi;
 pub use resolver::{PackageCounts, PackageSettings, SandboxedResolver, folder_below};
@@ -37,5 +44,13 @@ pub fn ecosystems() -> Vec<Arc<dyn Ecosystem>> {
         // Only a name that is none could fail, and the tests see that none is.
         ecosystem.ok().map(|it| Arc::new(it) as Arc<dyn Ecosystem>)
     }
-    [shared(GoModules::new()), shared(MavenPackages::new()), shared(PyPi::new())].into_iter().flatten().collect()
+    let all = [
+        shared(Apt::new()),
+        shared(GoModules::new()),
+        shared(MavenPackages::new()),
+        #[cfg(feature = "typescript")]
+        shared(Npm::new()),
+        shared(PyPi::new()),
+    ];
+    all.into_iter().flatten().collect()
 }

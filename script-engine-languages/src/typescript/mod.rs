@@ -17,6 +17,7 @@ use crate::{source_text, version};
 
 mod form;
 mod nesting;
+mod packages;
 mod transpile;
 
 /// The longest source that is parsed in process, because of the stack and the time that it
@@ -73,22 +74,37 @@ impl Language for TypeScript {
         }
     }
 
-    fn dependencies(&self, _source: &Source) -> Result<Declared> {
-        Ok(Declared::default())
+    fn dependencies(&self, source: &Source) -> Result<Declared> {
+        let text = String::from_utf8_lossy(&source.bytes);
+        if !packages::may_have(&text) {
+            return Ok(Declared::default());
+        }
+        let found = match parse(source)? {
+            Parsed::Sound(it) => Ok(it.declared),
+            Parsed::Broken(problems) => Err(problems),
+            Parsed::Unread(_) => packages::read_lines(&text),
+        };
+        let refused = |it: Check| Error::invalid_all(it.iter().map(Diagnostic::problem).collect());
+        Ok(Declared { packages: found.map_err(refused)?, ..Declared::default() })
     }
 
-    fn prepare(&self, source: &Source, _lock: Option<&DependencyLock>) -> Result<Work<Prepared>> {
+    fn prepare(&self, source: &Source, lock: Option<&DependencyLock>) -> Result<Work<Prepared>> {
         source_text::check(&source.bytes)?;
         let transpiled = match parse(source)? {
             Parsed::Sound(it) => it,
             Parsed::Broken(problems) => {
                 return Err(Error::invalid_all(problems.iter().map(Diagnostic::problem).collect()));
             }
-            Parsed::Unread(module) => Transpiled { module, code: None },
+            Parsed::Unread(module) => Transpiled { module, code: None, declared: Vec::new(), rewritten: None },
         };
         let mut argv = vec!["node".to_owned(), "--enable-source-maps".to_owned()];
         argv.extend(OPTIONS.read(&source.bytes)?.into_iter().filter(|it| it != "--enable-source-maps"));
-        let mut files = vec![file(source.entry_point.as_str(), source.bytes.clone())?];
+        // Stack traces show the lines of this file: those of JavaScript as Node gets it, else those that the user wrote.
+        let text = match transpiled.rewritten {
+            Some(text) if transpiled.code.is_none() => Bytes::from(text),
+            _ => source.bytes.clone(),
+        };
+        let mut files = vec![file(source.entry_point.as_str(), text)?];
         match transpiled.code {
             Some(code) => {
                 let name = form::made_name(&source.entry_point, transpiled.module);
@@ -100,7 +116,10 @@ impl Language for TypeScript {
                 files.extend(manifest(&source.entry_point, transpiled.module)?);
             }
         }
-        Ok(Work::Done(Prepared { files, argv, env: Vec::new(), with_packages: true }))
+        // Node itself looks for packages in `/node_modules`; their programs are in a folder there.
+        let path = "/node_modules/.bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+        let env = lock.iter().map(|_| ("PATH".to_owned(), path.to_owned())).collect();
+        Ok(Work::Done(Prepared { files, argv, env, with_packages: true }))
     }
 
     fn fit(&self, prepared: Prepared, _limits: &Limits) -> Prepared {
@@ -113,7 +132,7 @@ impl Language for TypeScript {
 
     fn fingerprint(&self) -> String {
         // The crates that transpile are pinned to one minor version.
-        "typescript 1 oxc 0.146".to_owned()
+        "typescript 2 oxc 0.146".to_owned()
     }
 }
 

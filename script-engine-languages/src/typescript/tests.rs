@@ -92,7 +92,11 @@ fn modules_of_both_kinds_are_told_apart() {
     prints("main.mjs", "console.log(await 1)\n", "1");
     prints("main.cjs", "#!/usr/bin/env node\nif (true) { console.log(typeof require); return }\n", "function");
     prints("script", "#!/usr/bin/env node\nlet x: number = 1; console.log(x)\n", "1");
-    check("main.cts", "import { sep } from 'node:path';\nconsole.log(sep)\n", &["line 1, column 1: "]);
+    for text in
+        ["import { sep } from 'node:path';\nconsole.log(sep)\n", "export const a = 1;\n", "export { a } from 'x';\n"]
+    {
+        check("main.cts", text, &["line 1, column 1: "]);
+    }
 }
 
 #[test]
@@ -180,4 +184,25 @@ fn what_is_no_text_is_refused() {
         typescript.prepare(&bytes(b"let a = ;"), None).unwrap_err().to_string().starts_with("source: line 1, column 9")
     );
     assert!(typescript.check(&bytes(b"#!/usr/bin/env -S node --inspect\n1")).is_err());
+}
+
+#[test]
+fn packages_are_declared_by_imports_and_node_gets_bare_names() {
+    let typescript = TypeScript::new().unwrap();
+    let text = "// npm: @types/node@20\nimport { z } from 'npm:zod@^3.22';\nimport { sep } from 'node:path';\nconst n: number = z;\n";
+    let declared = typescript.dependencies(&source("main.ts", text)).unwrap();
+    let found: Vec<_> = declared.packages.iter().map(|it| format!("{}@{}", it.name, it.requirement)).collect();
+    assert_eq!(found, ["@types/node@20", "zod@^3.22"]);
+    let prepared = carry_out(typescript.prepare(&source("main.ts", text), None).unwrap()).unwrap();
+    assert_eq!(prepared.files[0].content, text.as_bytes(), "the user's own lines are shown in stack traces");
+    let made = String::from_utf8_lossy(&prepared.files[1].content).into_owned();
+    assert!(made.contains("from \"zod\"") && !made.contains("'npm:") && !made.contains("\"npm:"), "{made}");
+    let prepared = carry_out(typescript.prepare(&source("main.cjs", "require('npm:a@1')"), None).unwrap()).unwrap();
+    assert_eq!(prepared.files[0].content, &b"require('a'      )"[..]);
+    assert_eq!(typescript.dependencies(&source("main.js", "let a")).unwrap(), Declared::default());
+    check("main.ts", "import 'npm:../x'", &["line 1, column 8: `..` is no package of npm"]);
+    let error = typescript.dependencies(&source("main.ts", "import 'npm:../x'")).unwrap_err().to_string();
+    assert!(error.starts_with("source: line 1, column 8: "), "{error}");
+    let long = format!("// npm: zod@3\n{}", "x(1);\n".repeat(LONGEST / 6 + 1));
+    assert_eq!(typescript.dependencies(&source("main.js", &long)).unwrap().packages[0].name, "zod");
 }

@@ -14,9 +14,10 @@ use oxc_semantic::{Scoping, SemanticBuilder};
 use oxc_span::{GetSpan as _, SourceType};
 use oxc_transformer::{Module as TargetModule, TransformOptions, Transformer};
 use script_engine_core::contract::{Check, Diagnostic};
-use script_engine_core::{Error, ErrorKind, Result};
+use script_engine_core::{Error, ErrorKind, Result, ScriptDependency};
 
 use super::form::{Dialect, Form, Module};
+use super::packages;
 use crate::source_text;
 
 /// What a sound source is and becomes.
@@ -26,6 +27,10 @@ pub(super) struct Transpiled {
     pub(super) module: Module,
     /// The JavaScript made of TypeScript, with the map in its last line; `None` for what is JavaScript already.
     pub(super) code: Option<String>,
+    /// The packages that it names.
+    pub(super) declared: Vec<ScriptDependency>,
+    /// The source with bare names in place of `npm:` imports, where there are such.
+    pub(super) rewritten: Option<String>,
 }
 
 /// Parses `text`, which names itself `file_name` in stack traces, and transforms it. What is wrong with it is a value; an
@@ -61,12 +66,19 @@ fn parse_and_transform(text: &str, form: Form, file_name: &str) -> std::result::
     if !problems.is_empty() {
         return Err(problems);
     }
+    let found = packages::read(text, &program, semantic.semantic.nodes())?;
+    if let Some(rewritten) = found.rewritten(text) {
+        let again = parse_and_transform(&rewritten, form, file_name)?;
+        // Comment lines are read again and counted once.
+        return Ok(Transpiled { declared: found.declared, rewritten: Some(rewritten), ..again });
+    }
+    let declared = found.declared;
     if form.dialect == Dialect::JavaScript {
-        return Ok(Transpiled { module, code: None });
+        return Ok(Transpiled { module, code: None, declared, rewritten: None });
     }
     let scoping = semantic.semantic.into_scoping();
     let code = transform(&allocator, text, &mut program, scoping, module, file_name)?;
-    Ok(Transpiled { module, code: Some(code) })
+    Ok(Transpiled { module, code: Some(code), declared, rewritten: None })
 }
 
 fn transform<'a>(
@@ -167,6 +179,8 @@ fn is_ecma(statement: &Statement<'_>) -> bool {
     match statement {
         Statement::ImportDeclaration(it) => it.import_kind.is_value(),
         Statement::ExportNamedDeclaration(it) => it.export_kind.is_value(),
+        Statement::ExportFromDeclaration(it) => it.export_kind.is_value(),
+        Statement::ExportDeclaration(it) => !it.declaration.is_type(),
         Statement::ExportDefaultDeclaration(_) | Statement::ExportAllDeclaration(_) => true,
         _ => false,
     }

@@ -1,6 +1,5 @@
 //! PyPI and indexes like it, by pip: wheels only unless the policy lets packages run code of theirs.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,7 +10,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::driver::{Driver, Input, Secrets};
-use super::{Ecosystem, LayerStep, PackageSources, Rules};
+use super::{Ecosystem, LayerStep, PackageSources, Rules, reach};
 use crate::source_text;
 
 mod complaint;
@@ -163,22 +162,10 @@ impl Ecosystem for PyPi {
 /// Makes the lock of what the driver found: a package is of scope `build` if only packages of that scope
 /// need it.
 fn lock(language: LanguageId, resolved: Resolved, roots: &[String]) -> Result<DependencyLock> {
-    let edges: BTreeMap<&str, &[String]> =
-        resolved.packages.iter().map(|it| (it.name.as_str(), it.requires.as_slice())).collect();
-    let mut reached: BTreeSet<&str> = BTreeSet::new();
-    let mut left: Vec<&str> = roots.iter().map(String::as_str).collect();
-    while let Some(name) = left.pop() {
-        if reached.insert(name) {
-            left.extend(edges.get(name).into_iter().copied().flatten().map(String::as_str));
-        }
-    }
-    let mut packages = Vec::new();
-    for it in &resolved.packages {
-        let scope = match reached.contains(it.name.as_str()) {
-            true => DependencyScope::Runtime,
-            false => DependencyScope::Build,
-        };
-        packages.push(locked(it, scope)?);
+    let mut packages = resolved.packages.iter().map(locked).collect::<Result<Vec<LockedPackage>>>()?;
+    let reached = reach::from(roots, &packages);
+    for it in packages.iter_mut().filter(|it| !reached.contains(&it.name)) {
+        it.scope = DependencyScope::Build;
     }
     if !is_plain(&resolved.platform) {
         return Err(Error::internal("python tells a platform that is none"));
@@ -194,7 +181,7 @@ fn lock(language: LanguageId, resolved: Resolved, roots: &[String]) -> Result<De
 }
 
 /// Checks one package that was found. Names and versions go into a file that pip reads line by line.
-fn locked(it: &Found, scope: DependencyScope) -> Result<LockedPackage> {
+fn locked(it: &Found) -> Result<LockedPackage> {
     let refused = |problem: &str| {
         Error::invalid("dependencies", source_text::message(&format!("{} {} {problem}", it.name, it.version)))
     };
@@ -217,7 +204,7 @@ fn locked(it: &Found, scope: DependencyScope) -> Result<LockedPackage> {
         version: it.version.clone(),
         url,
         hashes,
-        scope,
+        scope: DependencyScope::Runtime,
         requires: it.requires.iter().filter(|it| is_plain(it)).cloned().collect(),
     })
 }

@@ -168,7 +168,7 @@ fn an_answer_may_be_hostile() {
     };
     let hash = format!("sha256:{}", "a".repeat(64));
     let url = "https://me:secret@index.test/a.whl";
-    let good = locked(&found("a", "1.0", url, &hash), DependencyScope::Runtime).unwrap();
+    let good = locked(&found("a", "1.0", url, &hash)).unwrap();
     assert_eq!((good.url.as_str(), good.requires), ("https://index.test/a.whl", vec!["c".to_owned()]));
     for it in [
         found("a\n-r x", "1", url, &hash),
@@ -178,6 +178,6 @@ fn an_answer_may_be_hostile() {
         found("a", "1", url, "md5:00"),
         found("a", "1", url, "sha256:0\n"),
     ] {
-        assert!(locked(&it, DependencyScope::Runtime).is_err(), "{it:?}");
+        assert!(locked(&it).is_err(), "{it:?}");
     }
 }
