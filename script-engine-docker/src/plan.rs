@@ -27,7 +27,7 @@ const AGENT_PIDS: u32 = 24;
 const SCRIPTS_BYTES: u64 = 64 << 20;
 const SCRIPTS_FILES: u64 = 16_384;
 /// Descriptors that the agent needs itself.
-const AGENT_FILES: u32 = 256;
+const AGENT_FILES: u32 = 512;
 /// Ids of users that scripts get where the daemon maps users.
 const MAPPED_IDS: (u32, u32) = (10_000, 60_000);
 

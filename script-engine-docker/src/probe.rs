@@ -74,13 +74,14 @@ pub(crate) async fn prove(shared: &Arc<Shared>) -> Result<(Facts, Capability)> {
     let (booted, script_id) = shared.boot(&image, "probe", &spec, &facts, &claimed).await?;
     let mut sandbox = AgentSandbox::connect(booted, SessionSettings::default()).await?;
     let build = sandbox.build().to_owned();
+    let egress = sandbox.egress().await;
     let seen = sandbox.posture().await;
     Box::new(sandbox).destroy().await?;
     let mut broken = posture::broken(script_id, &seen?.0);
     if build != script_engine_agent::BUILD {
         broken.push(format!("the agent is {build} and should be {}", script_engine_agent::BUILD));
     }
-    if broken.is_empty() { Ok((facts, claimed)) } else { Err(unsupported(&broken)) }
+    if broken.is_empty() { Ok((facts, claimed.with_egress(egress))) } else { Err(unsupported(&broken)) }
 }
 
 fn unsupported(broken: &[String]) -> Error {

@@ -4,11 +4,8 @@
 use std::sync::Arc;
 
 use script_engine_core::contract::{BootSpec, Posture, Sandbox as _, SandboxPaths};
-use script_engine_core::gateway::Gateway;
 use script_engine_core::sandbox::{AgentSandbox, SessionSettings};
-use script_engine_core::{
-    Capability, Egress, EgressSettings, Error, ErrorKind, Limits, Mechanism, NetworkPolicy, Restriction, Result,
-};
+use script_engine_core::{Capability, Egress, Error, ErrorKind, Limits, Mechanism, Restriction, Result};
 
 use crate::cgroup::{Controllers, Place};
 use crate::config::{Isolation, Root};
@@ -50,23 +47,10 @@ async fn look(shared: &Arc<Shared>, claimed: &Capability) -> Result<(Posture, Pr
     let (booted, number) = shared.boot(&Root::default(), None, &spec, claimed).await?;
     let promise = promise(shared, number, booted.paths.clone());
     let mut sandbox = AgentSandbox::connect(booted, SessionSettings::default()).await.map_err(|it| explain(&it))?;
-    let egress = egress(&mut sandbox).await;
+    let egress = sandbox.egress().await;
     let facts = sandbox.posture().await;
     Box::new(sandbox).destroy().await?;
     Ok((facts?, promise, egress))
-}
-
-/// Opens the most that an allow-list may hold, then less, until the agent can.
-async fn egress(sandbox: &mut AgentSandbox) -> Egress {
-    const EVERY_KIND: [&str; 3] = ["name.example:1", "192.0.2.1:1", "[2001:db8::1]:1"];
-    let gateway = Gateway::default();
-    for (egress, entries) in [(Egress::Addresses, EVERY_KIND.as_slice()), (Egress::Names, &EVERY_KIND[..1])] {
-        let Ok(policy) = NetworkPolicy::allow(entries) else { continue };
-        if sandbox.listen(&policy, &EgressSettings::default(), &gateway).await.is_ok() {
-            return egress;
-        }
-    }
-    Egress::Nothing
 }
 
 /// What sandboxes of this kind enforce, if the probe does not find otherwise.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::num::NonZeroU16;
 use std::str::FromStr;
 
 use crate::{Error, Result};
@@ -32,6 +33,12 @@ impl HostPort {
     /// several ways (addresses in octal or of less than four numbers, user names, wildcards, URLs) is refused.
     pub fn parse(text: &str) -> Result<Self> {
         parse(text).map_err(|problem| Error::invalid("network", format!("{text:?} {problem}")))
+    }
+
+    /// Puts an entry together.
+    #[must_use]
+    pub fn new(host: Host, port: NonZeroU16) -> Self {
+        Self { host, port: port.get() }
     }
 
     /// The host.

@@ -5,6 +5,7 @@
 //! that callers hold.
 //! Dropping it closes the link, upon which the agent kills everything and exits.
 
+mod egress;
 mod flow;
 mod inbox;
 mod pump;
@@ -21,15 +22,15 @@ use tokio::sync::Semaphore;
 
 use crate::contract::{Booted, Machine, Posture, Sandbox, SandboxPaths, ScriptControl, ScriptEvent, Stop, Verdict};
 use crate::gateway::Gateway;
-use crate::wire::{self, Place, Stream, ToAgent, feature};
+use crate::wire::{self, Place, Stream, ToAgent};
 use crate::{
     ConnectionLog, EgressSettings, EnforcementReport, Error, ErrorKind, Job, JobFile, Limits, NetworkPolicy, Result,
     Retry,
 };
 
+use egress::Connecting;
 use inbox::{Inbox, Reply};
 use pump::{Outbox, Pump};
-use switchboard::Switchboard;
 
 /// Times of the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,8 +58,6 @@ impl Default for SessionSettings {
 
 /// Bytes of each output stream that may be under way or wait to be fetched.
 const WINDOW: u32 = 1 << 20;
-/// How long what a script sent last may take to be taken by the host it was sent to, after the script's end.
-const LAST_BYTES: Duration = Duration::from_secs(2);
 /// Bytes by which a file may be longer than the folder it is in is large.
 const FILE_MARGIN: u64 = 64 << 10;
 /// Bytes of a file or of the environment in one frame; leaves room for the other fields.
@@ -178,14 +177,6 @@ impl AgentSandbox {
         }
     }
 
-    /// Ends the connections of the last job, so that their record is complete.
-    async fn end_connections(&mut self) {
-        if let Some(Connecting(switchboard)) = &self.connections {
-            switchboard.close(LAST_BYTES).await;
-        }
-        self.connections = None;
-    }
-
     /// Adds the machine's own verdict to an error that a dead machine would explain.
     async fn explained(&self, error: Error) -> Error {
         match self.machine.verdict().await {
@@ -290,26 +281,7 @@ impl Sandbox for AgentSandbox {
         settings: &EgressSettings,
         gateway: &Gateway,
     ) -> Result<ConnectionLog> {
-        self.next_connections = None;
-        if policy.is_off() {
-            return Ok(ConnectionLog::default());
-        }
-        if self.features & feature::LISTEN == 0 {
-            return Err(Error::new(
-                ErrorKind::Unsupported,
-                "the agent can't listen for connections in this sandbox; leave `network` out or choose another backend",
-            ));
-        }
-        let (execution, outbox) = (self.execution + 1, self.outbox.clone());
-        let switchboard = Switchboard::new(execution, policy.canonical(), settings.clone(), gateway.clone(), outbox);
-        self.outbox.send(&ToAgent::Listen(switchboard.listen()), execution).await?;
-        match self.reply("listen").await? {
-            Reply::Listening => {}
-            other => return Err(other.unexpected("listen")),
-        }
-        let log = switchboard.log();
-        self.next_connections = Some(Connecting(Arc::new(switchboard)));
-        Ok(log)
+        self.open(policy, settings, gateway).await
     }
 
     async fn start(&mut self, job: &Job) -> Result<Arc<dyn ScriptControl>> {
@@ -394,16 +366,6 @@ impl Sandbox for AgentSandbox {
         let machine = Arc::clone(&self.machine);
         drop(self);
         machine.destroy().await
-    }
-}
-
-/// Connections that are broken off when nobody holds them any more.
-#[derive(Debug)]
-struct Connecting(Arc<Switchboard>);
-
-impl Drop for Connecting {
-    fn drop(&mut self) {
-        self.0.cut();
     }
 }
 

@@ -10,7 +10,7 @@ mod connections;
 
 use super::*;
 use crate::contract::{Filter, OutputStream};
-use crate::wire::{FromAgent, HEADER_LEN, Header};
+use crate::wire::{FromAgent, HEADER_LEN, Header, feature};
 use crate::{EgressSettings, Exit, Limits, NetworkPolicy, RuntimeSpec, Usage};
 
 #[derive(Debug, Default)]

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use tokio::net::TcpListener;
 
+use super::super::switchboard::Switchboard;
 use super::*;
 use crate::gateway::Resolver;
 use crate::memory::SystemClock;
