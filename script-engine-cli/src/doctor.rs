@@ -6,8 +6,8 @@ use script_engine::contract::{IdSource, ScriptExecutor};
 use script_engine::memory::UuidIds;
 use script_engine::sandbox_linux::Isolation;
 use script_engine::{
-    Enforced, Engine, ExecutionRequest, Identity, LanguageId, OwnerId, Restriction, Result, ScriptDraft, ScriptName,
-    Shutdown, sandbox_linux,
+    Egress, Enforced, Engine, ExecutionRequest, Identity, LanguageId, OwnerId, Restriction, Result, ScriptDraft,
+    ScriptName, Shutdown, sandbox_linux,
 };
 use serde_json::{Map, Value, json};
 
@@ -96,7 +96,17 @@ fn restrictions(executor: &dyn ScriptExecutor) -> Vec<Finding> {
         let (verdict, what, mend) = stands(it);
         Finding::new(format!("restriction {it}"), verdict, what, mend)
     };
-    Restriction::ALL.into_iter().map(finding).collect()
+    Restriction::ALL.into_iter().map(finding).chain([allow_lists(capability.egress())]).collect()
+}
+
+/// What `--network` can open.
+fn allow_lists(egress: Egress) -> Finding {
+    let (verdict, what, mend) = match egress {
+        Egress::Addresses => (OK, "hosts by name and by address", ""),
+        Egress::Names => (OK, "hosts by name", "the sandbox's network can't be configured: name hosts, not addresses"),
+        Egress::Nothing => (WARN, "none", "use the backend `linux`, whose sandboxes have a network of their own"),
+    };
+    Finding::new("network allow-lists", verdict, what, mend)
 }
 
 async fn languages(engine: &Engine) -> Vec<Finding> {

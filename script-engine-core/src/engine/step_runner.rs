@@ -68,7 +68,7 @@ impl StepRunner {
             Outcome::Cancelled(CancelReason::Requested)
         };
         let spawned = spawn_in_time(&self.settings, given_up, self.executor.as_ref(), job, &mut stopwatch).await;
-        let Spawned { mut script, control, .. } = match spawned {
+        let Spawned { mut script, control, connections, .. } = match spawned {
             Ok(spawned) => spawned,
             Err(Unprovided { outcome: Outcome::EngineFault(fault), .. }) => {
                 return Err(Error::new(fault.kind, fault.message));
@@ -91,6 +91,11 @@ impl StepRunner {
         let watched = cancel.guard(watched).await;
         // Whatever came of it, its sandbox is gone before it is told.
         script.finish().await?;
+        for it in connections.snapshot().list {
+            if let Some(why) = it.end.why() {
+                tracing::info!(host = it.host, port = it.port, why, "a step did not reach a host");
+            }
+        }
         let (end, cause, files) = watched?;
         let exit_code = match (end, cause) {
             (_, Some(_)) => {
