@@ -2,7 +2,7 @@
 //! is needed and nobody uses it. Engines may share the folder.
 //!
 //! ```text
-//! layers/<key>.lock            held shared by whoever uses the layer, alone by whoever makes or removes it
+//! layers/<key>.lock            held shared by whoever uses the layer, alone by whoever removes it
 //! layers/<key>/tree/           the packages, which sandboxes see
 //! layers/<key>/layer.json      what the tree was when it was made
 //! layers/<key>/seen            the tree's fingerprint when its contents were last compared with that
@@ -61,7 +61,7 @@ impl LayerStore {
     /// Uses a layer that is in place and as it was made. `None` if there is none; one that has changed
     /// is removed first.
     pub(super) fn find(&self, key: Digest, lock: Digest) -> Result<Option<DependencyLayer>> {
-        let guard = self.guard(key)?;
+        let guard = self.guard(&key.to_string())?;
         guard.lock_shared().map_err(|it| unusable(&self.layers, it))?;
         match self.seen(key, lock) {
             Ok(Some((digest, tree))) => {
@@ -96,13 +96,13 @@ impl LayerStore {
         };
         write("layer.json", &text)?;
         write("seen", fingerprint(&tree_path)?.to_string().as_bytes())?;
-        let guard = self.guard(key)?;
-        guard.lock().map_err(|it| unusable(&self.layers, it))?;
         let place = self.layers.join(key.to_string());
-        if !place.exists() {
-            fs::rename(&stage.0, &place).map_err(|it| unusable(&place, it))?;
+        match fs::rename(&stage.0, &place) {
+            Ok(()) => {}
+            // Somebody was quicker. What is there may be in use, and is looked over when it is.
+            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {}
+            Err(error) => return Err(unusable(&place, error)),
         }
-        drop(guard);
         self.keep_within_budget(key)
     }
 
@@ -135,7 +135,7 @@ impl LayerStore {
 
     /// Removes a layer that nobody uses. Waits for nobody: one in use by another engine stays there.
     fn remove(&self, key: Digest) -> Result<()> {
-        let guard = self.guard(key)?;
+        let guard = self.guard(&key.to_string())?;
         if guard.try_lock().is_err() {
             return Err(Error::new(ErrorKind::Corrupted, "a layer has changed while it is in use; end what uses it")
                 .with_context("layer", key));
@@ -175,7 +175,7 @@ impl LayerStore {
             if name == fresh.to_string() {
                 continue;
             }
-            let Ok(guard) = File::open(self.layers.join(format!("{name}.lock"))) else { continue };
+            let guard = self.guard(&name)?;
             if guard.try_lock().is_ok() {
                 self.remove_locked(&name)?;
                 total -= bytes;
@@ -184,7 +184,7 @@ impl LayerStore {
         Ok(())
     }
 
-    fn guard(&self, key: Digest) -> Result<File> {
+    fn guard(&self, key: &str) -> Result<File> {
         let path = self.layers.join(format!("{key}.lock"));
         File::options().create(true).truncate(false).write(true).open(&path).map_err(|it| unusable(&path, it))
     }

@@ -95,7 +95,7 @@ fn what_was_used_longest_ago_goes_first_and_what_is_in_use_stays() {
     for (age, name) in (1..=2).rev().zip(["old", "held"]) {
         store.put(key(name), lock, &archive(&[7; 100])).unwrap();
         held = store.find(key(name), lock).unwrap();
-        let guard = store.guard(key(name)).unwrap();
+        let guard = store.guard(&key(name).to_string()).unwrap();
         guard.set_modified(SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1000 - age * 100)).unwrap();
     }
     let is_there = |name| store.layers.join(key(name).to_string()).exists();
