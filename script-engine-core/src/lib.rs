@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+pub mod cache;
 pub mod contract;
 pub mod executor;
 pub mod gateway;

@@ -1,15 +1,18 @@
 //! Engines that are put together of what comes with them: a backend, the languages, everything else in memory.
 
-#[cfg(feature = "sandbox")]
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use script_engine_core::cache::{DiskCache, TieredCache};
 use script_engine_core::contract::{IdSource, RuntimeManager, ScriptExecutor};
 use script_engine_core::executor::PooledExecutor;
-use script_engine_core::memory::{SystemClock, UuidIds};
+use script_engine_core::memory::{MemoryCache, SystemClock, UuidIds};
 use script_engine_core::sandbox::SessionSettings;
 use script_engine_core::{Engine, EngineBuilder, OwnerId, Result};
 use script_engine_languages::packages::{self, PackageSettings, SandboxedResolver};
+
+/// Bytes of compiled forms that are kept on disk.
+const COMPILED_BYTES: u64 = 2 << 30;
 
 /// Starts building an engine on the Linux sandbox, with all languages of this build.
 ///
@@ -27,8 +30,8 @@ pub async fn local(state_dir: impl Into<PathBuf>) -> Result<EngineBuilder> {
 /// Starts building an engine on the Linux sandbox with settings of the host's own. See [`local`].
 #[cfg(feature = "sandbox")]
 pub async fn local_with(config: script_engine_sandbox::Config, packages: PackageSettings) -> Result<EngineBuilder> {
-    let owner = fresh_owner();
-    on(script_engine_sandbox::Manager::open(config, owner)?, owner, packages).await
+    let (owner, compiled) = (fresh_owner(), compiled(&config.state_dir));
+    on(script_engine_sandbox::Manager::open(config, owner)?, owner, compiled, packages).await
 }
 
 /// Starts building an engine on containers of a Docker Engine, with all languages of this build.
@@ -37,18 +40,33 @@ pub async fn local_with(config: script_engine_sandbox::Config, packages: Package
 /// way if its containers are not as strict as promised.
 #[cfg(feature = "docker")]
 pub async fn docker_with(config: script_engine_docker::Config, packages: PackageSettings) -> Result<EngineBuilder> {
-    let owner = fresh_owner();
-    on(script_engine_docker::Manager::open(config, owner)?, owner, packages).await
+    let (owner, compiled) = (fresh_owner(), compiled(&config.state_dir));
+    on(script_engine_docker::Manager::open(config, owner)?, owner, compiled, packages).await
 }
 
 fn fresh_owner() -> OwnerId {
     OwnerId::from_bits(UuidIds.fresh())
 }
 
-async fn on(manager: impl RuntimeManager, owner: OwnerId, packages: PackageSettings) -> Result<EngineBuilder> {
+/// The folder of compiled forms below a state folder.
+fn compiled(state_dir: &Path) -> PathBuf {
+    state_dir.join("compiled")
+}
+
+async fn on(
+    manager: impl RuntimeManager,
+    owner: OwnerId,
+    compiled: PathBuf,
+    packages: PackageSettings,
+) -> Result<EngineBuilder> {
     let executor = Arc::new(PooledExecutor::new(Arc::new(manager), SessionSettings::default()).await?);
     let steps: Arc<dyn ScriptExecutor> = Arc::<PooledExecutor>::clone(&executor);
     let resolver = SandboxedResolver::new(steps, packages::ecosystems(), Arc::new(SystemClock), packages);
-    let builder = Engine::builder(executor).with_owner(owner).with_dependency_resolver(Arc::new(resolver));
+    let near = Arc::new(MemoryCache::default());
+    let cache = TieredCache::new(vec![near, Arc::new(DiskCache::open(compiled, COMPILED_BYTES)?)]);
+    let builder = Engine::builder(executor)
+        .with_owner(owner)
+        .with_dependency_resolver(Arc::new(resolver))
+        .with_compiled_cache(Arc::new(cache));
     Ok(script_engine_languages::builtin().into_iter().fold(builder, EngineBuilder::with_language))
 }

@@ -1,48 +1,44 @@
 //! The compile cache's first level: in memory, bounded, the entry used longest ago goes first.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
 use async_trait::async_trait;
 use bytes::Bytes;
+use moka::policy::EvictionPolicy;
+use moka::sync::Cache;
 
 use crate::contract::CompiledCache;
 use crate::{Digest, Result};
 
+/// Bytes by which values are weighed: weights are 32 bits.
+const UNIT: u64 = 1024;
+
 /// Keeps values in memory, within a number of entries and of bytes.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct MemoryCache {
-    max_entries: usize,
-    max_bytes: u64,
-    held: Mutex<Held>,
+    most: u64,
+    entries: Cache<Digest, Entry>,
 }
 
-#[derive(Debug, Default)]
-struct Held {
-    entries: HashMap<Digest, Entry>,
-    /// Keys by the time of their last use, oldest first.
-    by_use: BTreeMap<u64, Digest>,
-    uses: u64,
-    bytes: u64,
-}
-
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Entry {
     value: Bytes,
     digest: Digest,
-    used: u64,
 }
 
 impl MemoryCache {
     /// Makes an empty cache for at most `max_entries` values of at most `max_bytes` together.
     #[must_use]
     pub fn new(max_entries: usize, max_bytes: u64) -> Self {
-        Self { max_entries, max_bytes, held: Mutex::default() }
+        let most = max_bytes.div_ceil(UNIT);
+        // Each value weighs its bytes, and at least its share of the number of entries: so one bound is both.
+        let share = u32::try_from(most / (max_entries as u64).max(1)).unwrap_or(u32::MAX).max(1);
+        let weigh = move |_: &Digest, it: &Entry| weight(&it.value).max(share);
+        let entries = Cache::builder().max_capacity(most).weigher(weigh).eviction_policy(EvictionPolicy::lru()).build();
+        Self { most: if max_entries == 0 { 0 } else { most }, entries }
     }
+}
 
-    fn held(&self) -> MutexGuard<'_, Held> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn weight(value: &Bytes) -> u32 {
+    u32::try_from((value.len() as u64).div_ceil(UNIT)).unwrap_or(u32::MAX)
 }
 
 impl Default for MemoryCache {
@@ -55,55 +51,24 @@ impl Default for MemoryCache {
 #[async_trait]
 impl CompiledCache for MemoryCache {
     async fn find(&self, key: Digest) -> Result<Option<Bytes>> {
-        let Some((value, digest)) = self.held().touch(key) else { return Ok(None) };
+        let Some(Entry { value, digest }) = self.entries.get(&key) else { return Ok(None) };
         if Digest::of(&value) == digest {
             return Ok(Some(value));
         }
-        self.held().remove(key);
+        self.entries.invalidate(&key);
         Ok(None)
     }
 
     async fn put(&self, key: Digest, value: Bytes) -> Result<()> {
         // A value that alone is over the bound would empty the cache for nothing.
-        let size = value.len() as u64;
-        if size > self.max_bytes || self.max_entries == 0 {
+        if u64::from(weight(&value)) > self.most {
             return Ok(());
         }
         let digest = Digest::of(&value);
-        let mut held = self.held();
-        if held.touch(key).is_some() {
-            return Ok(());
-        }
-        while held.entries.len() >= self.max_entries || held.bytes.saturating_add(size) > self.max_bytes {
-            let Some((_, oldest)) = held.by_use.first_key_value() else { break };
-            let oldest = *oldest;
-            held.remove(oldest);
-        }
-        held.uses += 1;
-        let used = held.uses;
-        held.bytes += size;
-        held.by_use.insert(used, key);
-        held.entries.insert(key, Entry { value, digest, used });
+        self.entries.entry(key).or_insert(Entry { value, digest });
+        // Else it would be over the bound until somebody asks.
+        self.entries.run_pending_tasks();
         Ok(())
-    }
-}
-
-impl Held {
-    /// Marks an entry as used now and gives it.
-    fn touch(&mut self, key: Digest) -> Option<(Bytes, Digest)> {
-        let entry = self.entries.get_mut(&key)?;
-        self.uses += 1;
-        self.by_use.remove(&entry.used);
-        entry.used = self.uses;
-        self.by_use.insert(entry.used, key);
-        Some((entry.value.clone(), entry.digest))
-    }
-
-    fn remove(&mut self, key: Digest) {
-        if let Some(entry) = self.entries.remove(&key) {
-            self.by_use.remove(&entry.used);
-            self.bytes -= entry.value.len() as u64;
-        }
     }
 }
 
@@ -111,29 +76,30 @@ impl Held {
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn bytes_are_bounded_and_a_value_over_the_bound_displaces_nothing() {
-        let cache = MemoryCache::new(10, 8);
-        let key = |n: u8| Digest::of(&[n]);
-        cache.put(key(1), Bytes::from_static(b"1234")).await.unwrap();
-        cache.put(key(2), Bytes::from_static(b"1234")).await.unwrap();
-        cache.put(key(3), Bytes::from_static(b"123456789")).await.unwrap();
-        assert!(cache.find(key(1)).await.unwrap().is_some());
-        assert!(cache.find(key(3)).await.unwrap().is_none());
-        cache.put(key(4), Bytes::from_static(b"1")).await.unwrap();
-        assert!(cache.find(key(2)).await.unwrap().is_none());
-        assert!(cache.find(key(1)).await.unwrap().is_some());
-        assert_eq!(cache.held().bytes, 5);
+    fn key(n: u8) -> Digest {
+        Digest::of(&[n])
     }
 
     #[tokio::test]
-    async fn what_does_not_verify_is_dropped() {
+    async fn is_bounded_by_bytes_too_and_too_large_a_value_is_not_kept() {
+        let cache = MemoryCache::new(10, 8 << 10);
+        cache.put(key(1), Bytes::from(vec![1; 4 << 10])).await.unwrap();
+        cache.put(key(2), Bytes::from(vec![2; 4 << 10])).await.unwrap();
+        cache.put(key(3), Bytes::from(vec![3; 9 << 10])).await.unwrap();
+        assert!(cache.find(key(3)).await.unwrap().is_none());
+        assert!(cache.find(key(1)).await.unwrap().is_some());
+        // The second one was used longest ago.
+        cache.put(key(4), Bytes::from(vec![4; 4 << 10])).await.unwrap();
+        assert!(cache.find(key(2)).await.unwrap().is_none());
+        assert!(cache.find(key(1)).await.unwrap().is_some());
+        assert!(cache.find(key(4)).await.unwrap().is_some());
+    }
+
+    #[tokio::test]
+    async fn the_first_value_of_a_key_stays() {
         let cache = MemoryCache::default();
-        let key = Digest::of(b"key");
-        cache.put(key, Bytes::from_static(b"good")).await.unwrap();
-        cache.held().entries.get_mut(&key).unwrap().value = Bytes::from_static(b"evil");
-        assert_eq!(cache.find(key).await.unwrap(), None);
-        cache.put(key, Bytes::from_static(b"good")).await.unwrap();
-        assert_eq!(cache.find(key).await.unwrap(), Some(Bytes::from_static(b"good")));
+        cache.put(key(1), Bytes::from_static(b"first")).await.unwrap();
+        cache.put(key(1), Bytes::from_static(b"second")).await.unwrap();
+        assert_eq!(cache.find(key(1)).await.unwrap().unwrap(), "first");
     }
 }
