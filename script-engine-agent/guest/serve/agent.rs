@@ -192,7 +192,7 @@ impl Agent {
         if let Some(reset) = &self.reset {
             entries.push(reset.entry());
         }
-        if let Some(egress) = &mut self.egress {
+        if let Some(egress) = self.egress.as_mut().filter(|_| self.job.as_ref().is_some_and(Job::is_told)) {
             egress.entries(full, entries);
         }
     }

@@ -323,6 +323,11 @@ impl Job {
         self.outputs.iter_mut().filter(|it| it.stream() == stream).for_each(|it| it.grant(bytes));
     }
 
+    /// Whether the engine was told that the program was executed: what the script does comes after that word.
+    pub fn is_told(&self) -> bool {
+        self.started
+    }
+
     fn is_alive(&self) -> bool {
         matches!(self.phase, Phase::Starting | Phase::Running | Phase::Leaking { .. })
     }
