@@ -21,6 +21,11 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Run a script file in a sandbox and pass its output and exit code through
     Run(Box<RunArguments>),
+    /// Say exactly which packages a script would get: versions, addresses, hashes
+    Lock(LockArguments),
+    /// Look packages up
+    #[command(subcommand)]
+    Deps(DepsCommand),
     /// The scripts that come with the engine, to look at and to copy
     #[command(subcommand)]
     Samples(SamplesCommand),
@@ -101,6 +106,54 @@ pub(crate) struct DoctorArguments {
     #[arg(long, value_name = "DIR")]
     pub(crate) state: Option<PathBuf>,
     /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LockArguments {
+    /// The script
+    pub(crate) file: PathBuf,
+    /// The script's language, where neither its extension nor its `#!` line tells it
+    #[arg(long, value_name = "L")]
+    pub(crate) language: Option<String>,
+    /// Look for newer packages even where the script's are known
+    #[arg(long)]
+    pub(crate) upgrade: bool,
+    /// Which sandbox the packages are for
+    #[arg(long, value_name = "NAME", default_value = "linux")]
+    pub(crate) backend: Backend,
+    /// Where the engine keeps its state; the data directory of the user if not given
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state: Option<PathBuf>,
+    /// Print the lock as one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DepsCommand {
+    /// Look packages of a language up by name or words, as its index allows
+    Search(SearchArguments),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SearchArguments {
+    /// The language
+    pub(crate) language: String,
+    /// A name or words
+    #[arg(required = true)]
+    pub(crate) text: Vec<String>,
+    /// How many to show
+    #[arg(long, value_name = "N", default_value = "20")]
+    pub(crate) limit: usize,
+    /// Which sandbox looks
+    #[arg(long, value_name = "NAME", default_value = "linux")]
+    pub(crate) backend: Backend,
+    /// Where the engine keeps its state; the data directory of the user if not given
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state: Option<PathBuf>,
+    /// Print one JSON array
     #[arg(long)]
     pub(crate) json: bool,
 }

@@ -62,7 +62,7 @@ async fn examine(arguments: &DoctorArguments) -> Vec<Finding> {
     if findings.iter().any(|it| it.verdict == FAIL) {
         return findings;
     }
-    match engine::build(arguments.backend, arguments.state.clone()).await {
+    match engine::build(arguments.backend, arguments.state.clone(), false).await {
         Ok(engine) => {
             findings.extend(engine.executors().iter().flat_map(|it| restrictions(it.as_ref())));
             findings.extend(languages(&engine).await);

@@ -51,8 +51,10 @@ pub(crate) fn docker(state: Option<PathBuf>) -> script_engine::docker::Config {
 }
 
 /// Builds the engine.
-pub(crate) async fn build(backend: Backend, state: Option<PathBuf>) -> Result<Engine> {
-    let packages = PackageSettings::new(packages::folder_below(&state_dir(state.clone())));
+/// With `upgrade` the packages of scripts are looked up anew even where they are known.
+pub(crate) async fn build(backend: Backend, state: Option<PathBuf>, upgrade: bool) -> Result<Engine> {
+    let folder = packages::folder_below(&state_dir(state.clone()));
+    let packages = PackageSettings { upgrade, ..PackageSettings::new(folder) };
     let builder = match backend {
         Backend::Linux => local_with(linux(Isolation::Namespaces, state), packages).await?,
         Backend::Process => local_with(linux(Isolation::Process, state), packages).await?,

@@ -6,6 +6,7 @@ mod arguments;
 mod doctor;
 mod engine;
 mod exit;
+mod packages;
 mod quantity;
 mod record;
 mod run;
@@ -16,7 +17,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use arguments::{Arguments, Command};
+use arguments::{Arguments, Command, DepsCommand};
 
 fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
@@ -34,6 +35,8 @@ fn main() -> ExitCode {
     let code = runtime.block_on(async {
         match arguments.command {
             Command::Run(arguments) => run::run(arguments).await,
+            Command::Lock(arguments) => packages::lock(arguments).await,
+            Command::Deps(DepsCommand::Search(arguments)) => packages::search(arguments).await,
             Command::Samples(command) => samples::samples(command),
             Command::Doctor(arguments) => doctor::doctor(arguments).await,
         }

@@ -29,20 +29,18 @@ pub(crate) async fn run(arguments: Box<RunArguments>) -> ExitCode {
         Ok(inputs) => inputs,
         Err(problems) => return exit::fail(&problems.join("\nscript-engine: ")),
     };
-    let spinner = terminal::spinner("preparing a sandbox");
-    let engine = match engine::build(arguments.backend, arguments.state.clone()).await {
+    let progress = terminal::Progress::begin("preparing a sandbox");
+    let engine = match engine::build(arguments.backend, arguments.state.clone(), false).await {
         Ok(engine) => engine,
-        Err(error) => {
-            spinner.finish_and_clear();
-            return exit::fail(&explained(&error));
-        }
+        Err(error) => return progress.fail(&explained(&error)),
     };
+    progress.follow(&engine);
     let submitted = submit(&engine, inputs).await;
-    spinner.finish_and_clear();
     let followed = match submitted {
-        Ok(id) => follow(&engine, id, &arguments).await,
+        Ok(id) => follow(&engine, id, &arguments, &progress).await,
         Err(error) => Err(error),
     };
+    progress.end();
     // Whatever came of it, nothing of the engine's own is left on the machine.
     engine.shutdown(Shutdown::Drain).await;
     // What it keeps of the output is not needed any more.
@@ -64,18 +62,16 @@ impl Inputs {
     /// Reads every file and value that the command line names, and reports all problems at once.
     fn read(arguments: &RunArguments) -> Result<Self, Vec<String>> {
         let mut problems = Vec::new();
-        let mut take = |found: Result<(), String>| problems.extend(found.err());
         let name = script_name(&arguments.file);
-        let mut draft = ScriptDraft::new(name.clone(), Bytes::new());
+        let draft = draft_of(&arguments.file, arguments.language.as_deref());
+        let mut draft = draft.unwrap_or_else(|found| {
+            problems.extend(found);
+            ScriptDraft::new(name.clone(), Bytes::new())
+        });
+        let mut take = |found: Result<(), String>| problems.extend(found.err());
         let mut request =
             ExecutionRequest::new(name).with_identity(Identity { invoker: "cli".into(), ..Identity::default() });
 
-        take(read_file(&arguments.file, script_engine::script::MAX_SOURCE as u64).map(|it| draft.source = it.into()));
-        take(entry_point(&arguments.file).map(|it| draft.entry_point = it));
-        if let Some(language) = &arguments.language {
-            let parsed = LanguageId::parse(&language.to_lowercase());
-            take(parsed.map(|it| draft.language = Some(it)).map_err(|error| format!("--language {error}")));
-        }
         if let Some(path) = &arguments.schema {
             take(read_json(path, "--schema").map(|it| draft.parameter_schema = Some(it)));
         }
@@ -100,6 +96,20 @@ impl Inputs {
         }
         if problems.is_empty() { Ok(Self { draft, request }) } else { Err(problems) }
     }
+}
+
+/// A draft of a script file. Reports all problems at once.
+pub(crate) fn draft_of(file: &Path, language: Option<&str>) -> Result<ScriptDraft, Vec<String>> {
+    let mut problems = Vec::new();
+    let mut take = |found: Result<(), String>| problems.extend(found.err());
+    let mut draft = ScriptDraft::new(script_name(file), Bytes::new());
+    take(read_file(file, script_engine::script::MAX_SOURCE as u64).map(|it| draft.source = it.into()));
+    take(entry_point(file).map(|it| draft.entry_point = it));
+    if let Some(language) = language {
+        let parsed = LanguageId::parse(&language.to_lowercase());
+        take(parsed.map(|it| draft.language = Some(it)).map_err(|error| format!("--language {error}")));
+    }
+    if problems.is_empty() { Ok(draft) } else { Err(problems) }
 }
 
 /// The file's own name, under which the script finds itself.
@@ -163,13 +173,14 @@ async fn follow(
     engine: &Engine,
     id: ExecutionId,
     arguments: &RunArguments,
+    progress: &terminal::Progress,
 ) -> script_engine::Result<(ExecutionRecord, bool)> {
     if let Some(path) = arguments.stdin.clone() {
         let engine = engine.clone();
         tokio::spawn(async move { feed(&engine, id, &path).await });
     }
     let interrupts = tokio::spawn(cancel_on_signal(engine.clone(), id));
-    let read = arguments.json || show(engine, id).await?;
+    let read = arguments.json || show(engine, id, progress).await?;
     let record = engine.wait(id).await;
     interrupts.abort();
     Ok((record?, read))
@@ -221,8 +232,10 @@ async fn cancel_on_signal(engine: Engine, id: ExecutionId) {
 
 /// Writes the script's output as it comes. Whoever stops reading it stops the script, as a pipe does;
 /// gives `false` then.
-async fn show(engine: &Engine, id: ExecutionId) -> script_engine::Result<bool> {
+async fn show(engine: &Engine, id: ExecutionId, progress: &terminal::Progress) -> script_engine::Result<bool> {
     let mut output = engine.output(id, OutputCursor::default()).await?;
+    // From here on the terminal is the script's.
+    progress.end();
     let (sender, mut items) = mpsc::channel::<OutputItem>(PIECES);
     // A terminal or a pipe may block for long, and the engine must go on meanwhile.
     let writer = tokio::task::spawn_blocking(move || {
@@ -280,7 +293,7 @@ fn finish(record: &ExecutionRecord, json: bool) -> ExitCode {
 }
 
 /// An error with what led to it, problems on lines of their own.
-fn explained(error: &Error) -> String {
+pub(crate) fn explained(error: &Error) -> String {
     let mut text = match error.problems() {
         [] => error.to_string(),
         problems => problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\nscript-engine: "),

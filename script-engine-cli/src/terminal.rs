@@ -1,10 +1,17 @@
 //! What the program writes: the script's bytes as they are, its own words on stderr.
 
 use std::io::{self, BufWriter, IsTerminal, Write};
+use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use script_engine::memory::Heard;
+use script_engine::{Engine, EngineEvent};
 use serde::Serialize;
+use tokio::task::JoinHandle;
+
+use crate::exit;
 
 /// Says something on stderr, with the program's name before it.
 pub(crate) fn complain(message: &str) {
@@ -27,15 +34,65 @@ pub(crate) fn print(text: &str) -> io::Result<()> {
     stdout.flush()
 }
 
-/// A spinner on stderr, but only where that is a terminal.
-pub(crate) fn spinner(message: &'static str) -> ProgressBar {
-    if !io::stderr().is_terminal() {
-        return ProgressBar::hidden();
+/// What is under way, on stderr, but only where that is a terminal: a spinner, and a bar where it is known how
+/// much there is to do.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    bar: ProgressBar,
+    listener: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Progress {
+    /// Begins with a message.
+    pub(crate) fn begin(message: &'static str) -> Self {
+        let bar = if io::stderr().is_terminal() { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {elapsed}") {
+            bar.set_style(style);
+        }
+        bar.set_message(message);
+        bar.enable_steady_tick(Duration::from_millis(100));
+        Self { bar, listener: Mutex::default() }
     }
-    let spinner = ProgressBar::new_spinner().with_message(message);
-    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {elapsed}") {
-        spinner.set_style(style);
+
+    /// Shows what the engine says of long preparations.
+    pub(crate) fn follow(&self, engine: &Engine) {
+        let (bar, mut events) = (self.bar.clone(), engine.events());
+        let listener = tokio::spawn(async move {
+            while let Some(heard) = events.next().await {
+                if let Heard::Event(EngineEvent::Progress { step, done, total, .. }) = heard {
+                    show(&bar, step, done, total);
+                }
+            }
+        });
+        self.listener.lock().unwrap_or_else(PoisonError::into_inner).replace(listener);
     }
-    spinner.enable_steady_tick(Duration::from_millis(100));
-    spinner
+
+    /// Takes it off the terminal. Idempotent.
+    pub(crate) fn end(&self) {
+        if let Some(listener) = self.listener.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            listener.abort();
+        }
+        self.bar.finish_and_clear();
+    }
+
+    /// Takes it off the terminal and fails.
+    pub(crate) fn fail(self, message: &str) -> ExitCode {
+        self.end();
+        exit::fail(message)
+    }
+}
+
+fn show(bar: &ProgressBar, step: String, done: u64, total: Option<u64>) {
+    let template = match total {
+        Some(_) => "{spinner} {msg} [{bar:30}] {pos}/{len} {elapsed}",
+        None => "{spinner} {msg} {elapsed}",
+    };
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    if let Some(total) = total {
+        bar.set_length(total);
+    }
+    bar.set_position(done);
+    bar.set_message(step);
 }

@@ -72,6 +72,16 @@ impl Engine {
         self.components.scripts.find(&identity.tenant, name).await
     }
 
+    /// Checks a draft as [`save`](Self::save) does and pins the packages that it names, and keeps nothing.
+    /// `None` if it needs no packages. The lock that a later save makes is the same one.
+    pub async fn lock(
+        &self,
+        identity: &Identity,
+        draft: &ScriptDraft,
+    ) -> Result<Option<Arc<crate::packages::DependencyLock>>> {
+        self.components.lock(identity, draft).await
+    }
+
     /// Accepts a request and returns at once with the execution's id.
     ///
     /// `Err` means that nothing was recorded and nothing will run: `InvalidRequest` names every

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::components::Components;
 use crate::contract::{Action, Language, NewVersion, Source};
 use crate::detect::{check_source, detect};
+use crate::packages::DependencyLock;
 use crate::parameters::ParameterSchema;
 use crate::script::{DEFAULT_BRANCH, Manifest};
 use crate::{Error, Identity, RefName, Result, ScriptDraft, ScriptId, ScriptVersion};
@@ -12,16 +13,7 @@ use crate::{Error, Identity, RefName, Result, ScriptDraft, ScriptId, ScriptVersi
 impl Components {
     /// Checks a draft and keeps it as a version of its script. On `Err` nothing was kept.
     pub(super) async fn save(&self, identity: &Identity, draft: ScriptDraft) -> Result<Arc<ScriptVersion>> {
-        self.access.check(identity, &identity.tenant, Action::Save(&draft.name)).await?;
-        let language = Arc::clone(self.checked_shape(&draft)?);
-        let entry_point = draft.entry_point.clone().unwrap_or_else(|| language.info().entry_point.clone());
-        let source = Source { entry_point, bytes: draft.source.clone() };
-        let found = self.checked(&language, &source).await?;
-        if !found.is_empty() {
-            return Err(Error::invalid_all(found.iter().map(crate::contract::Diagnostic::problem).collect()));
-        }
-        let declared = self.declared(&language, source.clone(), &draft.dependencies).await?;
-        let lock = self.locked(&language, &source, &declared).await?;
+        let (language, source, lock) = self.judge(identity, &draft).await?;
         let manifest = Manifest {
             language: language.info().id.clone(),
             entry_point: source.entry_point,
@@ -44,6 +36,30 @@ impl Components {
                 branch: RefName::parse(DEFAULT_BRANCH)?,
             })
             .await
+    }
+
+    /// Checks a draft and pins the packages it names, and keeps nothing.
+    pub(super) async fn lock(&self, identity: &Identity, draft: &ScriptDraft) -> Result<Option<Arc<DependencyLock>>> {
+        self.judge(identity, draft).await.map(|it| it.2)
+    }
+
+    /// What can be known of a draft before it is kept.
+    async fn judge(
+        &self,
+        identity: &Identity,
+        draft: &ScriptDraft,
+    ) -> Result<(Arc<dyn Language>, Source, Option<Arc<DependencyLock>>)> {
+        self.access.check(identity, &identity.tenant, Action::Save(&draft.name)).await?;
+        let language = Arc::clone(self.checked_shape(draft)?);
+        let entry_point = draft.entry_point.clone().unwrap_or_else(|| language.info().entry_point.clone());
+        let source = Source { entry_point, bytes: draft.source.clone() };
+        let found = self.checked(&language, &source).await?;
+        if !found.is_empty() {
+            return Err(Error::invalid_all(found.iter().map(crate::contract::Diagnostic::problem).collect()));
+        }
+        let declared = self.declared(&language, source.clone(), &draft.dependencies).await?;
+        let lock = self.locked(&language, &source, &declared).await?;
+        Ok((language, source, lock))
     }
 
     /// Finds every problem that can be seen without running anything.

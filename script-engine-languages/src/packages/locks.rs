@@ -49,14 +49,6 @@ impl LockCache {
         Ok(())
     }
 
-    /// Forgets a lock. Forgetting what is not there is `Ok`.
-    pub(super) fn remove(&self, key: Digest) -> Result<()> {
-        match fs::remove_file(self.path(key)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(unusable(&self.folder, error)),
-            _ => Ok(()),
-        }
-    }
-
     fn path(&self, key: Digest) -> PathBuf {
         self.folder.join(key.to_string())
     }
@@ -103,9 +95,7 @@ mod tests {
             assert_eq!(cache.find(key), None);
         }
         cache.put(key, &lock).unwrap();
-        cache.remove(key).unwrap();
-        cache.remove(key).unwrap();
-        assert_eq!(cache.find(key), None);
+        assert_eq!(cache.find(key), Some(lock));
         fs::remove_dir_all(&folder).unwrap();
     }
 }

@@ -37,6 +37,8 @@ pub struct PackageSettings {
     pub budget_bytes: u64,
     /// Build sandboxes at one time.
     pub max_concurrent: usize,
+    /// Whether packages are looked up anew even where their lock is known, to get newer ones.
+    pub upgrade: bool,
 }
 
 impl PackageSettings {
@@ -49,6 +51,7 @@ impl PackageSettings {
             policy: PackagePolicy::default(),
             budget_bytes: 10 << 30,
             max_concurrent: 2,
+            upgrade: false,
         }
     }
 }
@@ -71,6 +74,7 @@ struct Shared {
     runner: StepRunner,
     /// What its steps may reach.
     network: NetworkPolicy,
+    upgrade: bool,
     clock: Arc<dyn Clock>,
     ecosystems: Vec<Arc<dyn Ecosystem>>,
     sources: PackageSources,
@@ -101,12 +105,13 @@ impl SandboxedResolver {
         clock: Arc<dyn Clock>,
         settings: PackageSettings,
     ) -> Self {
-        let PackageSettings { folder, sources, policy, budget_bytes, max_concurrent } = settings;
+        let PackageSettings { folder, sources, policy, budget_bytes, max_concurrent, upgrade } = settings;
         let network = sources.network();
         let runner = StepRunner::new(executor, &Settings { egress: egress(), ..Settings::default() });
         Self(Arc::new(Shared {
             runner,
             network,
+            upgrade,
             clock,
             ecosystems,
             sources,
@@ -124,12 +129,6 @@ impl SandboxedResolver {
     #[must_use]
     pub fn counts(&self) -> PackageCounts {
         *self.0.counts.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Forgets the lock of what is declared, so that the next one is decided anew.
-    pub async fn forget(&self, language: &LanguageId, declared: &Declared, target: &PackageTarget) -> Result<()> {
-        let key = self.0.lock_key(self.0.ecosystem(language)?.as_ref(), declared, target);
-        self.0.stores().await?.locks.remove(key)
     }
 }
 
@@ -280,7 +279,7 @@ impl DependencyResolver for SandboxedResolver {
         let flight = it.flight(key);
         let _turn = flight.lock().await;
         let stores = it.stores().await?;
-        let lock = match stores.locks.find(key) {
+        let lock = match stores.locks.find(key).filter(|_| !it.upgrade) {
             Some(lock) => lock,
             None => {
                 let names: Vec<&str> = declared.packages.iter().map(|it| it.name.as_str()).collect();
