@@ -168,6 +168,16 @@ pub fn limit_of(resource: i32) -> Result<u64> {
     Ok(found[0])
 }
 
+/// Raises the calling process's soft limit to `least`, as far as the hard one allows.
+pub fn raise_limit(resource: i32, least: u64) -> Result<()> {
+    let mut found = [0_u64; 2];
+    // SAFETY: the structure outlives the call and has the layout of a `rlimit64`.
+    unsafe { call(number::PRLIMIT64, [0, word(resource), 0, found.as_mut_ptr() as usize, 0, 0]) }?;
+    let wanted = [found[0].max(least.min(found[1])), found[1]];
+    // SAFETY: the same.
+    unsafe { call(number::PRLIMIT64, [0, word(resource), wanted.as_ptr() as usize, 0, 0, 0]) }.map(drop)
+}
+
 /// Installs a seccomp program (a list of 8-byte `sock_filter`).
 pub fn install_filter(program: &[u8]) -> Result<()> {
     const SET_MODE_FILTER: usize = 1;

@@ -12,12 +12,14 @@ use std::os::fd::AsRawFd as _;
 use super::link::Link;
 use crate::script::child::Failure;
 use crate::sys::poll::{Entry, IN};
-use crate::sys::{Errno, network};
+use crate::sys::{Errno, network, process};
 use crate::wire::{CONNECTION_WINDOW, FromAgent, Listen, MAX_CONNECTIONS, Traffic};
 use connection::Connection;
 use dns::MAX_QUESTION;
 use names::Names;
 
+/// Descriptors of as many connections as there may be, of doors, and of what else the agent has.
+const MAX_FILES: u64 = 512;
 /// Where the root's settings send questions for names.
 const RESOLVER: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 53);
 /// Connections and questions that are taken at a time.
@@ -83,6 +85,8 @@ impl Drop for Addresses {
 impl Egress {
     /// Opens all that was asked for, or nothing.
     pub fn open(execution: u32, listen: &Listen) -> Result<Self, Failure> {
+        // With fewer there is room for fewer connections.
+        let _ = process::raise_limit(process::RLIMIT_NOFILE, MAX_FILES);
         let literal = |host: &str| host.parse::<IpAddr>().ok();
         let taken = listen.entries.iter().filter_map(|(host, _)| match literal(host)? {
             IpAddr::V4(address) => Some(address),
