@@ -86,6 +86,31 @@ mod anyone {
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn entries_beside_every_public_address_may_have_its_ports() {
+        let harness = Harness::new("beside").await;
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            std::io::Write::write_all(&mut stream, b"hello\n").unwrap();
+        });
+        let gateway = Gateway::new(Arc::new(Names), Arc::new(SystemClock));
+        let entries = [format!("localhost:{port}"), format!("10.1.2.3:{port}")];
+        let entries = entries.map(|it| it.parse().unwrap()).to_vec();
+        let policy = NetworkPolicy::Public { ports: vec![port], entries };
+        let script = format!(
+            "for it in 127.0.0.1 10.1.2.3 one.example; do bash -c \"exec 3<>/dev/tcp/$it/{port} && cat <&3\" 2>/dev/null; done; exit 0"
+        );
+        let (run, found) = harness.sh_with_network(&script, &policy, &gateway).await;
+        assert_eq!(run.stdout, "hello\n", "{run:?}");
+        let mut ends: Vec<(&str, bool)> =
+            found.list.iter().map(|it| (it.host.as_str(), matches!(it.end, ConnectionEnd::Refused(_)))).collect();
+        ends.sort_unstable();
+        assert_eq!(ends, [("10.1.2.3", true), ("localhost", false), ("one.example", true)]);
+        harness.assert_nothing_left().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn an_entry_by_address_is_reached_at_that_address() {
         let harness = Harness::new("address").await;
         assert_eq!(harness.capability.egress(), Egress::Addresses);

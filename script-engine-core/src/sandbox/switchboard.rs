@@ -106,7 +106,8 @@ impl Switchboard {
             NetworkPolicy::Allow(entries) => Listen { entries: told(entries.iter()), ports: Vec::new() },
             NetworkPolicy::Public { ports, entries } => {
                 // Any name on one of the ports is listened for already.
-                let covered = |it: &HostPort| matches!(it.host(), Host::Name(_)) && ports.contains(&it.port());
+                let by_name = |it: &Host| matches!(it, Host::Name(_)) && !it.is_localhost();
+                let covered = |it: &HostPort| by_name(it.host()) && ports.contains(&it.port());
                 Listen { entries: told(entries.iter().filter(|it| !covered(it))), ports: ports.clone() }
             }
         }

@@ -111,6 +111,11 @@ impl Egress {
                 }
             };
             for address in at {
+                // The door that any name goes by is this one's too.
+                if let (IpAddr::V4(address), true) = (address, listen.ports.contains(port)) {
+                    names.know(address, host);
+                    continue;
+                }
                 // Two entries may mean one place.
                 if doors.iter().any(|it: &Door| it.address == address && it.port == *port) {
                     continue;

@@ -45,6 +45,11 @@ impl Names {
         address
     }
 
+    /// Says who has an address that nobody was given.
+    pub fn know(&mut self, address: Ipv4Addr, host: &str) {
+        self.names.entry(address).or_insert_with(|| host.to_owned());
+    }
+
     /// What a script is told of a name.
     pub fn find(&mut self, name: &str) -> Found {
         match self.addresses.get(name) {
@@ -85,6 +90,9 @@ mod tests {
         assert_eq!(names.find("c.example"), Found::Nothing);
         assert_eq!(names.of(address(3)), Some("b.example"));
         assert_eq!(names.of(address(2)), None);
+        names.know(address(2), "127.64.0.2");
+        names.know(address(1), "127.64.0.1");
+        assert_eq!((names.of(address(2)), names.of(address(1))), (Some("127.64.0.2"), Some("a.example")));
     }
 
     #[test]
