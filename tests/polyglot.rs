@@ -4,6 +4,9 @@
 #[path = "polyglot/bench.rs"]
 mod bench;
 #[cfg(test)]
+#[path = "polyglot/packages.rs"]
+mod packages;
+#[cfg(test)]
 #[path = "polyglot/same_job.rs"]
 mod same_job;
 #[cfg(test)]

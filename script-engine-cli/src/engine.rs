@@ -4,7 +4,7 @@ use std::env;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 
-use script_engine::languages::packages::{self, PackageSettings};
+use script_engine::languages::packages::{self, PackageSettings, PackageSources};
 use script_engine::sandbox_linux::{self, Isolation};
 use script_engine::{EgressSettings, Engine, Open, Result, Settings, local_with};
 
@@ -54,7 +54,8 @@ pub(crate) fn docker(state: Option<PathBuf>) -> script_engine::docker::Config {
 /// With `upgrade` the packages of scripts are looked up anew even where they are known.
 pub(crate) async fn build(backend: Backend, state: Option<PathBuf>, upgrade: bool) -> Result<Engine> {
     let folder = packages::folder_below(&state_dir(state.clone()));
-    let packages = PackageSettings { upgrade, ..PackageSettings::new(folder) };
+    let sources = PackageSources::of_this_machine();
+    let packages = PackageSettings { upgrade, sources, ..PackageSettings::new(folder) };
     let builder = match backend {
         Backend::Linux => local_with(linux(Isolation::Namespaces, state), packages).await?,
         Backend::Process => local_with(linux(Isolation::Process, state), packages).await?,

@@ -154,7 +154,10 @@ pub(crate) struct Secrets(Vec<String>);
 impl Secrets {
     pub(crate) fn of(index: &IndexSource) -> Self {
         let password = index.credentials.iter().map(|(_, password)| password.clone());
-        Self(password.filter(|it| !it.is_empty()).collect())
+        let secret = |name: &str| ["auth", "password", "token"].iter().any(|it| name.to_lowercase().contains(it));
+        // A file of such a name is long and no word of it would be found; a setting is the secret itself.
+        let more = index.more.iter().filter(|(name, _)| secret(name)).map(|(_, value)| value.clone());
+        Self(password.chain(more).filter(|it| !it.is_empty()).collect())
     }
 
     /// The text without passwords, and without what stands before the host in an address.

@@ -9,6 +9,7 @@ mod driver;
 mod ecosystem;
 mod go;
 mod locks;
+mod machine;
 mod maven;
 #[cfg(feature = "typescript")]
 pub(crate) mod npm;
@@ -21,6 +22,8 @@ mod resolver;
 mod sources;
 mod store;
 mod tree;
+#[cfg(test)]
+mod unwell_index;
 
 pub use apt::Apt;
 pub use ecosystem::{Ecosystem, LayerStep, Rules};

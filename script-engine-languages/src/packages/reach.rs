@@ -17,3 +17,25 @@ pub(crate) fn from(roots: &[String], packages: &[LockedPackage]) -> BTreeSet<Str
     }
     reached
 }
+
+#[cfg(test)]
+mod tests {
+    use script_engine_core::DependencyScope;
+
+    use super::*;
+
+    #[test]
+    fn circles_end() {
+        let package = |name: &str, requires: &[&str]| LockedPackage {
+            name: name.into(),
+            version: "1".into(),
+            url: String::new(),
+            hashes: Vec::new(),
+            scope: DependencyScope::Runtime,
+            requires: requires.iter().map(|it| (*it).to_owned()).collect(),
+        };
+        let all = [package("a", &["b"]), package("b", &["c", "a"]), package("c", &["b"]), package("d", &["a"])];
+        let reached = from(&["a".into(), "virtual".into()], &all);
+        assert_eq!(reached.into_iter().collect::<Vec<_>>(), ["a", "b", "c", "virtual"]);
+    }
+}

@@ -5,6 +5,7 @@ use script_engine_core::{ErrorKind, Timestamp};
 use super::*;
 use crate::interpreter::carry_out_step;
 use crate::packages::IndexSource;
+use crate::packages::unwell_index::UnwellIndex;
 
 fn declared(packages: &[(&str, &str)]) -> Declared {
     let packages = packages.iter().map(|(name, wanted)| ScriptDependency::runtime(*name, *wanted));
@@ -147,4 +148,22 @@ fn packages_are_found_by_name_at_least() {
     assert!(!search("no-such-package-of-the-script-engine").iter().any(|it| it.name.starts_with("no-such-package-of")));
     assert!(npm.search("--registry=x", 10, &PackageSources::default()).is_err());
     assert!(npm.search("", 10, &PackageSources::default()).is_err());
+}
+
+#[test]
+fn an_index_that_is_unwell_is_named_by_what_it_says() {
+    for (status, expect) in [
+        (Some("503 Service Unavailable"), "the index fails to give zod (status 503); try again later"),
+        (Some("429 Too Many Requests"), "the index has had too many requests (status 429); try again later"),
+        (Some("401 Unauthorized"), "the index refuses to give zod; set its credentials in `npm_source`"),
+        (None, "the index can't be reached: "),
+    ] {
+        let index = UnwellIndex::start(status);
+        let more = vec![("fetch-retries".into(), "0".into()), ("fetch-timeout".into(), "1000".into())];
+        let npm_source = IndexSource { url: Some(index.url()), more, ..IndexSource::default() };
+        let sources = PackageSources { npm_source, ..PackageSources::default() };
+        let error = try_lock(&declared(&[("zod", "")]), &sources, Rules::default()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+        assert!(error.to_string().starts_with(expect), "{error}");
+    }
 }

@@ -27,7 +27,10 @@ function place(url) {
 
 /** Writes npm's settings. What is secret is in that file, not in arguments. */
 function settings() {
-  const lines = Object.entries(source.more).map(([name, value]) => name + ' = ' + value);
+  const usual = {
+    'fetch-retries': 2, 'fetch-retry-mintimeout': 500, 'fetch-retry-maxtimeout': 4000, 'fetch-timeout': 60000,
+  };
+  const lines = Object.entries({ ...usual, ...source.more }).map(([name, value]) => name + ' = ' + value);
   if (source.url) {
     lines.push('registry = ' + source.url);
   }
@@ -47,7 +50,12 @@ function settings() {
 /** The certificates of the runtime and of the settings, for Node, which else knows only its own. */
 function certificates() {
   const own = ['/etc/ssl/certs/ca-certificates.crt', '/etc/pki/tls/certs/ca-bundle.crt', '/etc/ssl/cert.pem'].filter((it) => fs.existsSync(it));
-  const text = own.slice(0, 1).map((it) => fs.readFileSync(it, 'utf8')).concat(source.ca_certificates || []).join('\n');
+  const texts = own.slice(0, 1).map((it) => fs.readFileSync(it, 'utf8'));
+  const more = source.ca_certificates;
+  if (more && !texts.some((it) => it.includes(more.trim()))) {
+    texts.push(more);
+  }
+  const text = texts.join('\n');
   const file = path.join(work, 'certificates.pem');
   fs.writeFileSync(file, text);
   return file;
@@ -61,7 +69,6 @@ function npm(args) {
   const fixed = [
     '--json', '--no-audit', '--no-fund', '--no-update-notifier', '--no-progress',
     '--cache=' + path.join(work, 'cache'), '--userconfig=' + config, '--cafile=' + bundle,
-    '--fetch-retries=2', '--fetch-retry-mintimeout=500', '--fetch-retry-maxtimeout=4000', '--fetch-timeout=60000',
   ];
   const done = spawnSync('npm', [...args.slice(0, 1), ...fixed, ...args.slice(1)], {
     cwd: project,

@@ -4,6 +4,8 @@ use script_engine_core::ErrorKind;
 
 use super::*;
 use crate::interpreter::carry_out_step;
+use crate::packages::IndexSource;
+use crate::packages::unwell_index::UnwellIndex;
 
 fn declared(packages: &[(&str, &str)]) -> Declared {
     let packages = packages.iter().map(|(name, wanted)| ScriptDependency::runtime(*name, *wanted));
@@ -117,7 +119,7 @@ fn only_versions_that_are_old_enough_are_taken() {
 
 #[test]
 fn an_index_that_can_t_be_reached_is_not_the_script_s_fault_and_tells_no_password() {
-    let pypi_source = super::super::IndexSource {
+    let pypi_source = IndexSource {
         url: Some("http://127.0.0.1:1/simple".into()),
         credentials: Some(("me".into(), "hush hush".into())),
         more: vec![("retries".into(), "0".into())],
@@ -179,5 +181,23 @@ fn an_answer_may_be_hostile() {
         found("a", "1", url, "sha256:0\n"),
     ] {
         assert!(locked(&it).is_err(), "{it:?}");
+    }
+}
+
+#[test]
+fn an_index_that_is_unwell_is_named_by_what_it_says() {
+    for (status, expect) in [
+        (Some("503 Service Unavailable"), "the index fails to give idna (status 503); try again later"),
+        (Some("429 Too Many Requests"), "the index has had too many requests (status 429) and gives no idna now"),
+        (Some("401 Unauthorized"), "the index refuses to give idna (status 401); set its credentials in `pypi_source`"),
+        (None, "the index can't be reached for idna: "),
+    ] {
+        let index = UnwellIndex::start(status);
+        let more = vec![("retries".into(), "0".into()), ("timeout".into(), "1".into())];
+        let pypi_source = IndexSource { url: Some(index.url()), more, ..IndexSource::default() };
+        let sources = PackageSources { pypi_source, ..PackageSources::default() };
+        let error = try_lock(&declared(&[("idna", "")]), &sources, Rules::default()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+        assert!(error.to_string().starts_with(expect), "{error}");
     }
 }

@@ -33,6 +33,8 @@ def certificates():
     path = os.path.join(WORK, "certificates.pem")
     with open(own, encoding="utf-8") as file:
         text = file.read()
+    if SOURCE["ca_certificates"].strip() in text:
+        return own
     with open(path, "w", encoding="utf-8") as file:
         file.write(text + "\n" + SOURCE["ca_certificates"])
     return path
@@ -106,7 +108,7 @@ def page(name):
             request.set_proxy(urllib.parse.urlsplit(SOURCE["http_proxy"]).netloc, scheme)
     try:
         context = ssl.create_default_context(cafile=CERTIFICATES)
-        with urllib.request.urlopen(request, timeout=30, context=context) as reply:
+        with urllib.request.urlopen(request, timeout=float(SOURCE["more"].get("timeout", 30)), context=context) as reply:
             body = reply.read(64 << 20)
             kind = reply.headers.get("Content-Type", "")
             return {"status": reply.status, "data": json.loads(body) if "json" in kind else None}
