@@ -4,7 +4,7 @@ use script_engine_core::{Error, ErrorKind};
 use serde::Deserialize;
 
 use super::super::driver::Failure;
-use super::requirement;
+use super::{requirement, uv_complaint};
 use crate::source_text;
 
 /// What the driver found out at the index about the package that pip could not get.
@@ -16,6 +16,8 @@ pub(super) struct Facts {
     wheels: u64,
     files: u64,
     platform: Option<String>,
+    /// Set where it is not pip that complains.
+    tool: Option<String>,
     package: Option<String>,
     extra: Option<String>,
 }
@@ -24,6 +26,9 @@ pub(super) struct Facts {
 pub(super) fn read(failure: &Failure<Facts>, young: bool) -> Error {
     let (text, facts) = (failure.text.as_str(), &failure.facts);
     let package = facts.package.as_deref().unwrap_or("a package");
+    if facts.tool.is_some() {
+        return uv_complaint::read(text, young);
+    }
     match text.trim() {
         "no pip" => {
             let message = "the runtime's Python has no pip to get packages with; take a runtime that has it (Debian: python3-pip; Alpine: py3-pip)";

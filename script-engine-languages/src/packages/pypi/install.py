@@ -1,6 +1,7 @@
-# Fetches the packages of a lock by pip, compiles them for a quicker start, and leaves one archive of the tree.
+# Fetches the packages of a lock by uv or pip, compiles them for a quicker start, and leaves one archive of the tree.
 import compileall, os, py_compile, shutil, sys, sysconfig, tarfile
 
+import with_uv
 from tool import HERE, INPUT, WORK, answer, facts, failed, only_wheels, pip
 
 TREE = os.path.join(WORK, "tree")
@@ -42,12 +43,15 @@ def pack():
 
 if PLATFORM != INPUT["platform"]:
     answer({"failed": {"text": "platform", "platform": PLATFORM}})
-code, text = pip(
-    ["install", "--no-deps", "--require-hashes", "--no-compile", "--progress-bar", "off", "--no-warn-script-location"]
-    + ["--target", TREE, "--requirement", os.path.join(HERE, "requirements.txt")] + only_wheels()
-)
-if code != 0:
-    failed(text, **facts(text))
+if with_uv.UV:
+    with_uv.install(TREE)
+else:
+    code, text = pip(
+        ["install", "--no-deps", "--require-hashes", "--no-compile", "--progress-bar", "off", "--no-warn-script-location"]
+        + ["--target", TREE, "--requirement", os.path.join(HERE, "requirements.txt")] + only_wheels()
+    )
+    if code != 0:
+        failed(text, **facts(text))
 without_own_modules()
 compileall.compile_dir(
     TREE, quiet=2, stripdir=TREE, prependdir="/packages", invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH

@@ -1,7 +1,22 @@
-# Decides by pip which versions a script gets, without installing anything.
-import json, os, re, sys, sysconfig
+# Decides by uv, or by pip where there is none, which versions a script gets, without installing anything.
+import json, os, sys, sysconfig
 
-from tool import INPUT, WORK, answer, facts, failed, only_wheels, page, pip
+import with_uv
+from tool import HAS_PIP, INPUT, WORK, answer, facts, failed, only_wheels, page, pip
+
+
+def finish(packages):
+    answer({
+        "python": "%d.%d.%d" % sys.version_info[:3],
+        "platform": sysconfig.get_config_var("SOABI") or sysconfig.get_platform(),
+        "packages": packages,
+    })
+
+
+if with_uv.UV and not INPUT.get("search"):
+    finish(with_uv.resolve())
+if not HAS_PIP:
+    failed("no pip")
 
 from pip._vendor.packaging.requirements import Requirement
 from pip._vendor.packaging.utils import canonicalize_name, parse_sdist_filename, parse_wheel_filename
@@ -136,18 +151,14 @@ def search():
 items = search() if INPUT.get("search") else old_enough(INPUT["before"])
 check_extras(items)
 edges = graph(items)
-answer({
-    "python": "%d.%d.%d" % sys.version_info[:3],
-    "platform": sysconfig.get_config_var("SOABI") or sysconfig.get_platform(),
-    "packages": [
-        {
-            "name": canonicalize_name(it["metadata"]["name"]),
-            "version": it["metadata"]["version"],
-            "url": it["download_info"]["url"],
-            "hashes": hashes(it),
-            "requires": sorted(edges[canonicalize_name(it["metadata"]["name"])]),
-            "summary": it["metadata"].get("summary"),
-        }
-        for it in items
-    ],
-})
+finish([
+    {
+        "name": canonicalize_name(it["metadata"]["name"]),
+        "version": it["metadata"]["version"],
+        "url": it["download_info"]["url"],
+        "hashes": hashes(it),
+        "requires": sorted(edges[canonicalize_name(it["metadata"]["name"])]),
+        "summary": it["metadata"].get("summary"),
+    }
+    for it in items
+])

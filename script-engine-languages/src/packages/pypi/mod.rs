@@ -1,4 +1,4 @@
-//! PyPI and indexes like it, by pip: wheels only unless the policy lets packages run code of theirs.
+//! PyPI and indexes like it, by uv where the runtime has it, else by pip: wheels only unless the policy lets packages run code of theirs.
 
 use std::time::Duration;
 
@@ -16,21 +16,23 @@ use crate::source_text;
 mod complaint;
 pub(crate) mod requirement;
 pub(crate) mod specifier;
+mod uv_complaint;
 
 const TOOL: (&str, &str) = ("tool.py", include_str!("tool.py"));
+const WITH_UV: (&str, &str) = ("with_uv.py", include_str!("with_uv.py"));
 // No user's site folder, no compiled forms beside the files; hashes of texts that do not change from one start to the next.
 const INTERPRETER: &[&str] = &["python3", "-s", "-B"];
 const ENV: &[(&str, &str)] = &[("PYTHONHASHSEED", "0")];
 const LOCK: Driver = Driver {
     interpreter: INTERPRETER,
     main: "lock.py",
-    files: &[TOOL, ("lock.py", include_str!("lock.py"))],
+    files: &[TOOL, WITH_UV, ("lock.py", include_str!("lock.py"))],
     env: ENV,
 };
 const INSTALL: Driver = Driver {
     interpreter: INTERPRETER,
     main: "install.py",
-    files: &[TOOL, ("install.py", include_str!("install.py"))],
+    files: &[TOOL, WITH_UV, ("install.py", include_str!("install.py"))],
     env: ENV,
 };
 

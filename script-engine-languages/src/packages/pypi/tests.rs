@@ -201,3 +201,87 @@ fn an_index_that_is_unwell_is_named_by_what_it_says() {
         assert!(error.to_string().starts_with(expect), "{error}");
     }
 }
+
+/// Gets uv from the index, once for all tests, into the folder that stands in for `/work/cache`, and says where it is.
+fn folder_of_uv() -> &'static str {
+    static READY: std::sync::OnceLock<()> = std::sync::OnceLock::new();
+    READY.get_or_init(|| {
+        let beside = std::env::current_exe().unwrap().parent().unwrap().join("go-cache");
+        let (whole, part) = (beside.join("uv-of-tests"), beside.join(format!("uv-of-tests-{}", std::process::id())));
+        if !whole.join("bin/uv").exists() {
+            let arguments = [
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--no-deps",
+                "--only-binary",
+                ":all:",
+                "--root-user-action=ignore",
+                "uv",
+                "--target",
+            ];
+            let done = std::process::Command::new("/usr/bin/python3").args(arguments).arg(&part).status().unwrap();
+            assert!(done.success(), "uv can't be had");
+            // Whoever was first has it in place already.
+            drop(std::fs::rename(&part, &whole));
+            drop(std::fs::remove_dir_all(&part));
+        }
+    });
+    "/work/cache/uv-of-tests/bin"
+}
+
+fn by_uv<T>(mut step: Step<T>) -> Result<T> {
+    step.env.push(("PATH".into(), format!("{}:/usr/bin:/bin", folder_of_uv())));
+    carry_out_step(step)
+}
+
+#[test]
+fn uv_makes_the_same_lock_and_the_same_tree_as_pip() {
+    let pypi = PyPi::new().unwrap();
+    let sources = PackageSources::default();
+    let wanted = declared(&[("requests", "==2.31.0"), ("charset-normalizer", "==3.3.2")]);
+    let by_pip = try_lock(&wanted, &sources, Rules::default()).unwrap();
+    let lock = by_uv(pypi.lock(&wanted, &sources, Rules::default()).unwrap()).unwrap();
+    assert_eq!(lock, by_pip);
+    let small = lock_of(&[("idna", "==3.6"), ("argparse", "==1.4.0")]);
+    let archive = by_uv(pypi.install(&small, LayerUse::Run, &sources, Rules::default()).unwrap().unwrap()).unwrap();
+    let names = names(&archive);
+    assert!(names.iter().any(|it| it.starts_with("idna/__pycache__/core.cpython-3")), "{names:?}");
+    assert!(!names.iter().any(|it| it == "argparse.py"), "{names:?}");
+}
+
+#[test]
+fn what_uv_can_t_lock_is_named() {
+    let pypi = PyPi::new().unwrap();
+    let sources = PackageSources::default();
+    for (package, wanted, expect) in [
+        ("no-such-package-of-the-script-engine", "", "no-such-package-of-the-script-engine: the index has no package"),
+        ("requests", "==99.9", "no version meets `requests==99.9`"),
+        ("requests", "==2.32.0", "requests 2.32.0 was yanked from the index: "),
+        ("docopt", "==0.6.2", "docopt==0.6.2: the index has no wheel of it"),
+        ("requests[nope]", "==2.31.0", "requests has no extra `nope`"),
+    ] {
+        let step = pypi.lock(&declared(&[(package, wanted)]), &sources, Rules::default()).unwrap();
+        let found = by_uv(step).unwrap_err().to_string();
+        assert!(found.starts_with(&format!("dependencies: {expect}")), "{found}");
+    }
+    let before = script_engine_core::Timestamp::from_micros(1_704_067_200_000_000);
+    let rules = Rules { published_before: Some(before), ..Rules::default() };
+    let lock = by_uv(pypi.lock(&declared(&[("requests", ">=2.30")]), &sources, rules).unwrap()).unwrap();
+    assert!(lock.packages.iter().any(|it| it.name == "requests" && it.version == "2.31.0"), "{lock:?}");
+    let mut lock = lock_of(&[("idna", "==3.6")]);
+    lock.packages[0].hashes = vec![format!("sha256:{}", "0".repeat(64))];
+    let step = pypi.install(&lock, LayerUse::Run, &sources, Rules::default()).unwrap().unwrap();
+    let error = by_uv(step).unwrap_err().to_string();
+    assert!(error.contains("is not the file that was locked"), "{error}");
+    let pypi_source = IndexSource {
+        url: Some("http://127.0.0.1:1/simple".into()),
+        credentials: Some(("me".into(), "hush hush".into())),
+        more: vec![("retries".into(), "0".into())],
+    };
+    let sources = PackageSources { pypi_source, ..PackageSources::default() };
+    let error = by_uv(pypi.lock(&declared(&[("idna", "")]), &sources, Rules::default()).unwrap()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+    assert!(!format!("{error} {error:?}").contains("hush"), "{error}");
+}

@@ -1,5 +1,5 @@
 # What the steps for Python's packages share: their input, pip with its settings, the index, and the answer.
-import configparser, json, os, ssl, subprocess, sys, urllib.error, urllib.parse, urllib.request
+import configparser, importlib.util, json, os, ssl, subprocess, sys, urllib.error, urllib.parse, urllib.request
 
 WORK = sys.argv[1]
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -26,13 +26,15 @@ def certificates():
     own = next((it for it in BUNDLES if os.path.exists(it)), None)
     if not SOURCE["ca_certificates"]:
         return own
-    if own is None:
+    if own is None and HAS_PIP:
         from pip._vendor import certifi
 
         own = certifi.where()
     path = os.path.join(WORK, "certificates.pem")
-    with open(own, encoding="utf-8") as file:
-        text = file.read()
+    text = ""
+    if own:
+        with open(own, encoding="utf-8") as file:
+            text = file.read()
     if SOURCE["ca_certificates"].strip() in text:
         return own
     with open(path, "w", encoding="utf-8") as file:
@@ -73,9 +75,11 @@ def environment():
 
 def pip(arguments):
     """Runs pip and gives its exit code and what it said."""
+    if not HAS_PIP:
+        failed("no pip")
     done = subprocess.run(
         [sys.executable, "-s", "-m", "pip"] + arguments,
-        env=ENVIRONMENT, cwd=WORK, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        env=environment(), cwd=WORK, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )
     return done.returncode, done.stdout.decode("utf-8", "replace")
 
@@ -141,9 +145,5 @@ def only_wheels():
     return [] if INPUT["scripts"] else ["--only-binary", ":all:"]
 
 
-try:
-    import pip as _pip
-except ImportError:
-    answer({"failed": {"text": "no pip"}})
+HAS_PIP = importlib.util.find_spec("pip") is not None
 CERTIFICATES = certificates()
-ENVIRONMENT = environment()
