@@ -7,6 +7,7 @@ shift 2
 module=$work/module layer=$work/layer
 mkdir -p "$module" "$work/tmp" "$layer/gomod" "$layer/gocache"
 cp "$scripts/module/"* "$module/"
+chmod u+w "$module/"*
 cd "$module"
 
 # All is fetched and compared before anything is compiled. The index of packages that the Go command makes names folders,

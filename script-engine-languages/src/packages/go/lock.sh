@@ -7,6 +7,8 @@ shift 3
 module=$work/module out=$work/out
 mkdir -p "$module" "$out" "$work/tmp"
 cp "$scripts/module/go.mod" "$scripts/module/imports.go" "$module/"
+# The files of a job are for reading.
+chmod u+w "$module/"*
 cd "$module"
 
 # The language's version, not that of this toolchain to the last number: a lock outlives it.
