@@ -8,6 +8,9 @@ mod bench_of_work;
 #[path = "flows/inputs.rs"]
 mod inputs;
 #[cfg(test)]
+#[path = "flows/language_settings.rs"]
+mod language_settings;
+#[cfg(test)]
 #[path = "flows/outputs.rs"]
 mod outputs;
 #[cfg(test)]

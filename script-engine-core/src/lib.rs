@@ -9,6 +9,7 @@ pub mod memory;
 pub mod output;
 pub mod packages;
 pub mod parameters;
+pub mod quantity;
 pub mod sandbox;
 pub mod selector;
 pub mod wire;
@@ -23,6 +24,7 @@ mod event;
 mod execution;
 mod ids;
 mod job;
+mod language_settings;
 mod limits;
 pub mod network;
 mod outcome;
@@ -47,6 +49,7 @@ pub use ids::{
     Epoch, ExecutionId, Identity, LanguageId, OwnerId, RefName, Revision, ScriptId, ScriptName, TenantId, VersionId,
 };
 pub use job::{Job, JobFile, LayerMount, RelPath, RuntimeSpec};
+pub use language_settings::{LanguageSettings, ResourceLimits};
 pub use limits::{LimitOverrides, Limits};
 pub use network::{
     AddressClass, Connection, ConnectionEnd, ConnectionLog, Connections, EgressSettings, Host, HostPort, NetworkPolicy,

@@ -1,10 +1,11 @@
 //! The engine's settings: plain data with defaults. What does work is a component, not a setting.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{EgressSettings, Error, Problem, Result};
+use crate::{EgressSettings, Error, LanguageSettings, Problem, Result};
 
 /// Bounds and times of one engine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +40,8 @@ pub struct Settings {
     pub cache_entries: usize,
     /// Compiled parameter schemas that are kept in memory, one for each version that was executed lately.
     pub schema_entries: usize,
+    /// What is changed about languages, by their names. Languages that this engine has not got may be named too.
+    pub languages: BTreeMap<String, LanguageSettings>,
     /// What the allow-lists of scripts may lead to.
     pub egress: EgressSettings,
 }
@@ -60,6 +63,7 @@ impl Default for Settings {
             max_result_bytes: 1 << 20,
             cache_entries: 1024,
             schema_entries: 256,
+            languages: BTreeMap::new(),
             egress: EgressSettings::default(),
         }
     }

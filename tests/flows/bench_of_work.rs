@@ -56,7 +56,7 @@ impl Language for Acts {
     }
 }
 
-fn acts() -> Arc<dyn Language> {
+pub(crate) fn acts() -> Arc<dyn Language> {
     Arc::new(Acts(LanguageInfo {
         id: LanguageId::parse("acts").unwrap(),
         title: "Acts".into(),

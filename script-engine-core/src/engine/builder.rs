@@ -8,6 +8,7 @@ use tokio::sync::Semaphore;
 use super::Engine;
 use super::admit::Admission;
 use super::components::Components;
+use super::configured::Configured;
 use super::course::fault;
 use super::live::LiveTable;
 use super::schemas::Schemas;
@@ -194,10 +195,11 @@ impl EngineBuilder {
         }
         let scripts = self.scripts.unwrap_or_else(|| Arc::new(MemoryScripts::new(KEPT_VERSIONS)));
         let settings = self.settings;
+        let languages = configured(self.languages, &settings)?;
         let components = Components {
             owner: self.owner.unwrap_or_else(|| OwnerId::from_bits(self.ids.fresh())),
             executors: self.executors,
-            languages: self.languages,
+            languages,
             registry: self.registry.unwrap_or_else(|| Arc::new(StoreRegistry::new(Arc::clone(&scripts)))),
             scripts,
             executions: self.executions.unwrap_or_else(|| Arc::new(MemoryExecutions::new(KEPT_EXECUTIONS))),
@@ -223,6 +225,22 @@ impl EngineBuilder {
         components.recover().await?;
         Ok(Engine { components: Arc::new(components) })
     }
+}
+
+/// The languages as the settings have them. Fails with what is out of range in that.
+fn configured(languages: Vec<Arc<dyn Language>>, settings: &Settings) -> Result<Vec<Arc<dyn Language>>> {
+    let mut problems = Vec::new();
+    let each = |language: Arc<dyn Language>| -> Arc<dyn Language> {
+        match settings.languages.get(language.info().id.as_str()) {
+            None => language,
+            Some(changed) => {
+                problems.extend(changed.problems(language.info()));
+                Arc::new(Configured::new(language, changed))
+            }
+        }
+    };
+    let languages = languages.into_iter().map(each).collect();
+    if problems.is_empty() { Ok(languages) } else { Err(Error::invalid_all(problems)) }
 }
 
 impl Components {

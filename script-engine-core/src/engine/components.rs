@@ -56,10 +56,17 @@ impl Components {
         self.events.emit(event);
     }
 
-    /// The language of that name. Fails with `InvalidRequest` that lists what there is.
+    /// The language of that name. Fails with `InvalidRequest` that lists what there is, or that says that it is switched off.
     pub(super) fn language(&self, id: &LanguageId) -> Result<&Arc<dyn Language>> {
+        let enabled = |id: &LanguageId| self.settings.languages.get(id.as_str()).is_none_or(|it| it.enabled);
+        if !enabled(id) {
+            let message =
+                format!("{id} is switched off here: settings.languages.{id}.enabled is false; use another language");
+            return Err(Error::invalid("language", message));
+        }
         self.languages.iter().find(|it| it.info().id == *id).ok_or_else(|| {
-            let names: Vec<&str> = self.languages.iter().map(|it| it.info().id.as_str()).collect();
+            let names = self.languages.iter().map(|it| &it.info().id).filter(|it| enabled(it));
+            let names: Vec<&str> = names.map(LanguageId::as_str).collect();
             Error::invalid("language", format!("{id} is not known here; there are {}", names.join(", ")))
         })
     }

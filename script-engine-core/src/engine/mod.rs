@@ -5,6 +5,7 @@ mod admit;
 mod builder;
 mod compiled;
 mod components;
+mod configured;
 mod course;
 mod flow;
 mod live;
