@@ -1,14 +1,13 @@
 //! `script-engine doctor`: what works on this machine, seen by doing it, and how to mend what doesn't.
 
+mod languages;
+
 use std::process::ExitCode;
 
 use script_engine::contract::{IdSource, ScriptExecutor};
 use script_engine::memory::UuidIds;
 use script_engine::sandbox_linux::Isolation;
-use script_engine::{
-    Egress, Enforced, Engine, ExecutionRequest, Identity, LanguageId, OwnerId, Restriction, Result, ScriptDraft,
-    ScriptName, Shutdown, sandbox_linux,
-};
+use script_engine::{Egress, Enforced, OwnerId, Restriction, Shutdown, sandbox_linux};
 use serde_json::{Map, Value, json};
 
 use crate::arguments::{Backend, DoctorArguments};
@@ -32,13 +31,6 @@ impl Finding {
 const OK: &str = "ok";
 const WARN: &str = "warn";
 const FAIL: &str = "fail";
-
-/// Scripts that tell their interpreter's version.
-const VERSIONS: [(&str, &str, &str); 3] = [
-    ("bash", "echo \"$BASH_VERSION\"", "install bash 5 or newer"),
-    ("python", "import platform\nprint(platform.python_version())", "install python3, 3.9 or newer, in /usr"),
-    ("typescript", "console.log(process.versions.node)", "install Node.js 18 or newer in /usr"),
-];
 
 /// Says how this machine stands. Exit code 0 if scripts can run, 1 if not.
 pub(crate) async fn doctor(arguments: DoctorArguments) -> ExitCode {
@@ -65,7 +57,7 @@ async fn examine(arguments: &DoctorArguments) -> Vec<Finding> {
     match engine::build(arguments.backend, arguments.state.clone(), false).await {
         Ok(engine) => {
             findings.extend(engine.executors().iter().flat_map(|it| restrictions(it.as_ref())));
-            findings.extend(languages(&engine).await);
+            findings.extend(languages::examine(&engine).await);
             engine.shutdown(Shutdown::Drain).await;
         }
         Err(error) => findings.push(Finding::new("engine", FAIL, error.to_string(), "mend what is named here")),
@@ -107,33 +99,6 @@ fn allow_lists(egress: Egress) -> Finding {
         Egress::Nothing => (WARN, "none", "use the backend `linux`, whose sandboxes have a network of their own"),
     };
     Finding::new("network allow-lists", verdict, what, mend)
-}
-
-async fn languages(engine: &Engine) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    for (name, source, mend) in VERSIONS {
-        let finding = match version(engine, name, source).await {
-            Ok(Ok(version)) => Finding::new(format!("language {name}"), OK, version, ""),
-            Ok(Err(why)) => Finding::new(format!("language {name}"), WARN, why, mend),
-            Err(error) => Finding::new(format!("language {name}"), WARN, error.to_string(), mend),
-        };
-        findings.push(finding);
-    }
-    findings
-}
-
-/// The version that a language's interpreter says, or why it says none.
-async fn version(engine: &Engine, language: &str, source: &'static str) -> Result<Result<String, String>> {
-    let name = ScriptName::parse(language)?;
-    let draft = ScriptDraft::new(name.clone(), source).with_language(LanguageId::parse(language)?);
-    engine.save(&Identity::default(), draft).await?;
-    let id = engine.submit(ExecutionRequest::new(name)).await?;
-    let record = engine.wait(id).await?;
-    let Some(ending) = record.ending else { return Ok(Err("did not end".to_owned())) };
-    Ok(match ending.outcome.explain() {
-        None => Ok(String::from_utf8_lossy(&ending.output.stdout.bytes).trim().to_owned()),
-        Some(why) => Err(why),
-    })
 }
 
 fn as_text(findings: &[Finding]) -> String {

@@ -9,7 +9,9 @@ fn it_says_what_works() {
     let ended = Stage::new(&[]).run(&["doctor"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let text = String::from_utf8_lossy(&ended.stdout).into_owned();
-    for word in ["namespaces", "memory", "hosts by name and by address", "bash", "python", "typescript"] {
+    for word in
+        ["namespaces", "memory", "hosts by name and by address", "bash 5", "python 3", "node ", "go 1.", "java "]
+    {
         assert!(text.to_lowercase().contains(word), "{word} is not in\n{text}");
     }
 }

@@ -37,6 +37,29 @@ pub struct LanguageInfo {
     pub packages_dir: String,
 }
 
+impl LanguageInfo {
+    /// A language with the default limits, whose files have the extension of `entry_point` and whose interpreter has the
+    /// language's name. No image, no environment, packages at `/packages`.
+    ///
+    /// Fails with `InvalidRequest` if `id` or `entry_point` is none.
+    pub fn new(id: &str, title: &str, entry_point: &str) -> Result<Self> {
+        let entry_point = EntryPoint::parse(entry_point)?;
+        Ok(Self {
+            id: LanguageId::parse(id)?,
+            title: title.to_owned(),
+            extensions: entry_point.extension().map(str::to_owned).into_iter().collect(),
+            interpreters: vec![id.to_owned()],
+            entry_point,
+            limits: Limits::default(),
+            step_limits: LimitOverrides::default(),
+            requirement: Requirement { least: "0".to_owned(), mend: format!("install {title}") },
+            image: String::new(),
+            env: Vec::new(),
+            packages_dir: "/packages".to_owned(),
+        })
+    }
+}
+
 /// A script's source and where it will be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {
@@ -86,6 +109,15 @@ pub struct Prepared {
     /// Whether the script runs with the packages of its lock at `packages_dir`; what was linked into a
     /// program needs them no more.
     pub with_packages: bool,
+}
+
+impl Prepared {
+    /// A script that `program` reads from one file, with the packages of its version.
+    #[must_use]
+    pub fn interpreted(program: &str, file: JobFile) -> Self {
+        let argv = vec![program.to_owned(), format!("/scripts/{}", file.path.as_str())];
+        Self { files: vec![file], argv, env: Vec::new(), with_packages: true }
+    }
 }
 
 /// What came of a step in a sandbox.
