@@ -4,6 +4,7 @@
 //! and how to read what comes of it. [`SandboxedResolver`] carries that out, and keeps locks and layers in
 //! a folder.
 
+mod answer;
 pub(crate) mod apt;
 mod driver;
 mod ecosystem;
@@ -13,12 +14,15 @@ mod machine;
 mod maven;
 #[cfg(feature = "typescript")]
 pub(crate) mod npm;
+mod nuget;
 #[cfg(test)]
 mod on_this_machine;
 mod policy;
 pub(crate) mod pypi;
 mod reach;
 mod resolver;
+#[cfg(test)]
+mod served;
 mod sources;
 mod store;
 mod tree;
@@ -31,6 +35,7 @@ pub use go::GoModules;
 pub use maven::MavenPackages;
 #[cfg(feature = "typescript")]
 pub use npm::Npm;
+pub use nuget::NuGetPackages;
 pub use policy::{NameLists, PackagePolicy};
 pub use pypi::PyPi;
 pub use resolver::{PackageCounts, PackageSettings, SandboxedResolver, folder_below};
@@ -51,6 +56,7 @@ pub fn ecosystems() -> Vec<Arc<dyn Ecosystem>> {
         shared(Apt::new()),
         shared(GoModules::new()),
         shared(MavenPackages::new()),
+        shared(NuGetPackages::new()),
         #[cfg(feature = "typescript")]
         shared(Npm::new()),
         shared(PyPi::new()),

@@ -35,6 +35,11 @@ pub(crate) fn carry_out<T>(step: Step<T>, path: &str) -> Result<T> {
     (step.read)(output)
 }
 
+/// What the step leaves, unread.
+pub(crate) fn output_of<T>(step: &Step<T>, path: &str) -> StepOutput {
+    run(step, path, &Folder::new().0)
+}
+
 fn run<T>(step: &Step<T>, path: &str, folder: &Path) -> StepOutput {
     let (scripts, work) = (folder.join("scripts"), folder.join("work"));
     for folder in [&scripts, &work] {

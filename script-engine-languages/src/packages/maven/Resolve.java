@@ -43,6 +43,7 @@ import org.eclipse.aether.spi.connector.transport.TransporterFactory;
 import org.eclipse.aether.transport.http.ChecksumExtractor;
 import org.eclipse.aether.supplier.RepositorySystemSupplier;
 import org.eclipse.aether.transfer.ArtifactNotFoundException;
+import org.eclipse.aether.transfer.ArtifactTransferException;
 import org.eclipse.aether.transfer.ChecksumFailureException;
 import org.eclipse.aether.util.artifact.SubArtifact;
 import org.eclipse.aether.util.graph.transformer.ConflictResolver;
@@ -203,7 +204,11 @@ public class Resolve implements Function<Object[], String> {
 
     /** The one line for what the resolver throws. */
     private RuntimeException told(Exception failed, Artifact wanted) {
+        Artifact about = wanted;
         for (Throwable it = failed; it != null; it = it.getCause()) {
+            if (it instanceof ArtifactTransferException transfer) {
+                about = transfer.getArtifact();
+            }
             if (it.getClass().getName().equals("Maven$Told")) {
                 return (RuntimeException) it;
             }
@@ -211,8 +216,8 @@ public class Resolve implements Function<Object[], String> {
                 return new Problem(missing(missing.getArtifact()));
             }
             if (it instanceof ChecksumFailureException) {
-                String name = it.getMessage() == null ? "" : ": " + it.getMessage();
-                return new Problem("checksum mismatch: the repository serves something else than it says" + name);
+                String name = about == null ? "" : name(about) + " " + about.getVersion() + ": ";
+                return new Problem(name + "checksum mismatch: the repository serves something else than it says");
             }
             if (it instanceof org.eclipse.aether.resolution.VersionRangeResolutionException range) {
                 Artifact artifact = range.getResult().getRequest().getArtifact();

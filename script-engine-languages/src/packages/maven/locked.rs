@@ -1,27 +1,32 @@
 //! Reads the driver's line of JSON. All of it is hostile: names and versions come from models in a repository.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use script_engine_core::contract::StepOutput;
 use script_engine_core::packages::{DependencyLock, LayerUse, LockedPackage};
-use script_engine_core::{DependencyScope, Error, ErrorKind, LanguageId, Result, Retry, ScriptDependency};
+use script_engine_core::{DependencyScope, LanguageId, Result, ScriptDependency};
 use serde_json::Value;
 
+use super::super::answer::{Source, without_user};
 use super::coordinates::{Coordinates, is_word};
-use crate::source_text;
+
+pub(super) const SOURCE: Source = Source {
+    packages: "Maven packages",
+    index: "the Maven repository",
+    setting: "maven_source",
+    noise: &["SLF4J", "Picked up "],
+};
 
 /// Makes the lock of what is wanted, or says in one line why there is none.
 pub(super) fn read(language: LanguageId, wanted: &[ScriptDependency], output: &StepOutput) -> Result<DependencyLock> {
-    let answer = answer(output)?;
+    let answer = SOURCE.answer(output)?;
     let (Some(repository), Some(list)) = (answer["repository"].as_str(), answer["packages"].as_array()) else {
-        return Err(nonsense());
+        return Err(SOURCE.nonsense());
     };
     let mut packages = Vec::with_capacity(list.len());
     // The answer has them in the order of the class path.
     let (mut run, mut compile) = (String::new(), String::new());
     for it in list {
-        let package = package(repository, it).ok_or_else(nonsense)?;
+        let package = package(repository, it).ok_or_else(|| SOURCE.nonsense())?;
         let file = format!("{}\n", Coordinates::read(&package.name)?.file(&package.version));
         compile.push_str(&file);
         if package.scope == DependencyScope::Runtime {
@@ -67,58 +72,14 @@ fn package(repository: &str, it: &Value) -> Option<LockedPackage> {
     })
 }
 
-fn without_user(address: &str) -> String {
-    match address.split_once("://") {
-        Some((scheme, rest)) => {
-            let (host, path) = rest.split_once('/').map_or((rest, ""), |(host, _)| (host, &rest[host.len()..]));
-            format!("{scheme}://{}{path}", host.rsplit('@').next().unwrap_or_default())
-        }
-        None => address.to_owned(),
-    }
-}
-
 /// The newest version that the driver found.
 pub(super) fn newest(output: &StepOutput) -> Result<Option<String>> {
-    let answer = answer(output)?;
+    let answer = SOURCE.answer(output)?;
     match &answer["newest"] {
         Value::String(version) if is_word(version) => Ok(Some(version.clone())),
         Value::Null => Ok(None),
-        _ => Err(nonsense()),
+        _ => Err(SOURCE.nonsense()),
     }
-}
-
-/// The driver's answer, or the error that it tells of.
-pub(super) fn answer(output: &StepOutput) -> Result<Value> {
-    if output.exit_code.is_none() {
-        let message = "the resolver was ended by a signal; ask for fewer or smaller packages";
-        return Err(Error::invalid("dependencies", message));
-    }
-    let answer: Value = match serde_json::from_slice(&output.stdout) {
-        Ok(answer) if output.exit_code == Some(0) => answer,
-        _ => {
-            let printed = String::from_utf8_lossy(&output.stderr);
-            let said = printed.lines().find(|it| !it.starts_with("SLF4J") && !it.starts_with("Picked up "));
-            return Err(Error::internal("the driver of Maven packages gave no answer")
-                .with_context("stderr", source_text::message(said.unwrap_or_default())));
-        }
-    };
-    let told = |kind: &str| answer[kind].as_str().map(source_text::message);
-    if let Some(problem) = told("problem") {
-        return Err(Error::invalid("dependencies", problem));
-    }
-    if let Some(problem) = told("setting") {
-        return Err(Error::invalid("maven_source", problem));
-    }
-    if let Some(reason) = told("unreachable") {
-        let again = Retry::Maybe { after: Some(Duration::from_secs(10)) };
-        let message = format!("the Maven repository can't be reached: {reason}");
-        return Err(Error::new(ErrorKind::Unavailable, message).with_retry(again));
-    }
-    Ok(answer)
-}
-
-fn nonsense() -> Error {
-    Error::invalid("dependencies", "the resolver named a package that no repository has")
 }
 
 /// The model of a project that has what is wanted in the versions that were chosen.

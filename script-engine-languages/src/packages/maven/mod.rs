@@ -184,7 +184,7 @@ fn file(path: &str, content: String) -> Result<JobFile> {
 }
 
 fn read_layer(mut output: StepOutput) -> Result<Bytes> {
-    locked::answer(&output)?;
+    locked::SOURCE.answer(&output)?;
     let archive = output.files.first_mut().and_then(Option::take);
     archive.ok_or_else(|| Error::internal("the driver of Maven packages left no archive"))
 }

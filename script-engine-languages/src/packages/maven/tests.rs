@@ -5,7 +5,8 @@ use std::process::Command;
 use script_engine_core::{ErrorKind, Timestamp};
 
 use super::*;
-use crate::packages::on_this_machine::{Folder, carry_out};
+use crate::packages::on_this_machine::{Folder, carry_out, output_of};
+use crate::packages::served::{Answers, Index};
 use crate::packages::sources::IndexSource;
 
 const PATH: &str = "/usr/bin:/bin";
@@ -149,4 +150,78 @@ fn a_package_is_looked_up_by_its_name() {
     assert!(found[0].version.as_deref().is_some_and(|it| it.starts_with("2.")), "{found:?}");
     assert_eq!(search("com.google.code.gson:none").unwrap(), vec![]);
     assert!(search("json").unwrap_err().to_string().starts_with("text: \"json\" is no package name"));
+}
+
+/// A repository of our own with what a lock of gson takes, gathered from the real one.
+fn own_repository() -> (Index, PackageSources) {
+    let mut step = maven()
+        .lock(
+            &Declared::default().with(&[ScriptDependency::runtime(GSON, "2.10.1")]),
+            &PackageSources::default(),
+            NEVER,
+        )
+        .unwrap();
+    let mut paths: Vec<(String, String)> = RESOLVER
+        .lines()
+        .map(|line| line.split(' ').collect::<Vec<_>>())
+        .map(|it| (it[1].to_owned(), format!("/work/resolver/{}", it[3])))
+        .collect();
+    for file in [
+        "com/google/code/gson/gson/2.10.1/gson-2.10.1",
+        "com/google/code/gson/gson-parent/2.10.1/gson-parent-2.10.1",
+        "org/sonatype/oss/oss-parent/7/oss-parent-7",
+    ] {
+        for end in ["pom", "pom.sha1", "jar", "jar.sha1"] {
+            paths.push((format!("{file}.{end}"), format!("/work/local/{file}.{end}")));
+        }
+    }
+    step.collect = paths.iter().map(|it| it.1.clone()).collect();
+    let output = output_of(&step, PATH);
+    let files = paths.into_iter().zip(output.files).filter_map(|((path, _), content)| Some((path, content?)));
+    let index = Index::start(Answers { files: files.collect(), ..Answers::default() });
+    let maven_source = IndexSource { url: Some(index.url.clone()), ..IndexSource::default() };
+    (index, PackageSources { maven_source, ..PackageSources::default() })
+}
+
+#[test]
+fn an_index_that_is_slow_to_please_or_hostile_is_told_of() {
+    const DAYS: i64 = 86_400_000_000;
+    let (index, mut sources) = own_repository();
+    let packages = [ScriptDependency::runtime(GSON, "2.10.1")];
+    let lock_with = |sources: &PackageSources, rules: Rules| lock_from(&packages, sources, rules);
+    let lock = lock_with(&sources, NEVER).unwrap();
+    assert_eq!(lock.packages[0].url, format!("{}/com/google/code/gson/gson/2.10.1/gson-2.10.1.jar", index.url));
+
+    // It was there on the sixth of January 2023.
+    index.set(|it| it.headers = vec!["last-modified: Fri, 06 Jan 2023 16:15:00 GMT".into()]);
+    let before = |day: i64| Rules { published_before: Some(Timestamp::from_micros(day * DAYS)), ..NEVER };
+    let error = lock_with(&sources, before(19_363)).unwrap_err().to_string();
+    let expect = "dependencies: com.google.code.gson:gson 2.10.1 was published on 2023-01-06T16:15:00Z, and only what was \
+                  before 2023-01-06T00:00:00.000000Z is accepted; take an older version";
+    assert_eq!(error, expect);
+    assert_eq!(lock_with(&sources, before(19_364)).unwrap(), lock);
+
+    index.set(|it| it.authorization = Some("Basic dXNlcjp3w7ZyZA==".into()));
+    let error = lock_with(&sources, NEVER).unwrap_err().to_string();
+    assert_eq!(error, "the Maven repository can't be reached: it asks for another user or password");
+    sources.maven_source.credentials = Some(("user".into(), "wörd".into()));
+    assert_eq!(lock_with(&sources, NEVER).unwrap(), lock);
+
+    index.set(|it| it.status = Some(503));
+    let error = lock_with(&sources, NEVER).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert_eq!(error.to_string(), "the Maven repository can't be reached: it answers 503");
+
+    index.set(|it| {
+        it.status = None;
+        it.files.insert("com/google/code/gson/gson/2.10.1/gson-2.10.1.jar".into(), Bytes::from_static(b"another"));
+    });
+    let error = lock_with(&sources, NEVER).unwrap_err().to_string();
+    assert!(error.starts_with("dependencies: com.google.code.gson:gson 2.10.1: checksum mismatch"), "{error}");
+    index.set(|it| {
+        let name = RESOLVER.split(' ').nth(1).unwrap();
+        it.files.insert(name.to_owned(), Bytes::from_static(b"another"));
+    });
+    let error = lock_with(&sources, NEVER).unwrap_err().to_string();
+    assert!(error.contains("checksum mismatch"), "{error}");
 }

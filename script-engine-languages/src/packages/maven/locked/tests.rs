@@ -1,5 +1,7 @@
 //! What the driver prints, and the lock it makes.
 
+use script_engine_core::ErrorKind;
+
 use super::*;
 
 fn output(code: Option<i32>, stdout: &str) -> StepOutput {
@@ -80,8 +82,8 @@ fn each_complaint_is_one_line_of_the_right_kind() {
         let error = lock(stdout).unwrap_err();
         assert_eq!((error.kind(), error.to_string().as_str()), (kind, expect));
     }
-    assert_eq!(answer(&output(None, "")).unwrap_err().kind(), ErrorKind::InvalidRequest);
-    assert_eq!(answer(&output(Some(1), "{}")).unwrap_err().kind(), ErrorKind::Internal);
+    assert_eq!(SOURCE.answer(&output(None, "")).unwrap_err().kind(), ErrorKind::InvalidRequest);
+    assert_eq!(SOURCE.answer(&output(Some(1), "{}")).unwrap_err().kind(), ErrorKind::Internal);
     assert_eq!(newest(&output(Some(0), "{\"newest\":\"1.0\"}")).unwrap().as_deref(), Some("1.0"));
     assert_eq!(newest(&output(Some(0), "{\"newest\":null}")).unwrap(), None);
     assert!(newest(&output(Some(0), "{\"newest\":\"../x\"}")).is_err());
@@ -106,6 +108,6 @@ fn what_no_repository_has_is_refused() {
         ),
     ] {
         let error = lock(&hostile).unwrap_err().to_string();
-        assert_eq!(error, "dependencies: the resolver named a package that no repository has", "{hostile}");
+        assert_eq!(error, "dependencies: the resolver of Maven packages named one that no index has", "{hostile}");
     }
 }
