@@ -9,6 +9,7 @@ mod host_crate;
 mod images;
 mod initramfs;
 mod metadata;
+mod runtime;
 mod setup;
 mod suite;
 
@@ -28,18 +29,20 @@ usage: cargo xtask <command>
   test-docker    run the tests on containers, with a Docker Engine and images
   docker CMD     run a command with a Docker Engine and these images; DOCKER_HOST says where it is
   host-crate     build a host outside the workspace from the packaged crates; tell time and crate count
+  runtime-root   make root file systems with toolchains, of packages: [LANGUAGE...] --into DIR
   test-cgroup2   run the control group tests on a kernel with cgroup v2, emulated";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let outcome = match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["test", rest @ ..] => suite::test(rest),
-        ["setup"] => setup::ensure(setup::TESTS),
+        ["setup"] => setup::ensure(setup::TESTS).and_then(|()| runtime::for_tests()),
         ["examples"] => setup::ensure(setup::TESTS).and_then(|()| examples::run_all()),
         ["images"] => docker::Engine::ensure().and_then(|engine| images::ensure(&engine, images::ALL)),
         ["test-docker", rest @ ..] => docker::test_with(rest),
         ["docker", command @ ..] => docker::with_engine(command),
         ["host-crate"] => host_crate::build(),
+        ["runtime-root", languages @ .., "--into", into] => runtime::make(languages, std::path::Path::new(into)),
         ["test-cgroup2"] => cgroup2::test(),
         [] | ["help" | "--help" | "-h"] => {
             println!("{HELP}");

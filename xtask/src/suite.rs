@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use crate::command::{cargo, root, run};
 use crate::metadata::Metadata;
-use crate::{Outcome, cgroup2, docker, examples, host_crate, setup};
+use crate::{Outcome, cgroup2, docker, examples, host_crate, runtime, setup};
 
 /// Sets up the machine, then runs every test; `arguments`, if there are any, go to `cargo test`, which is then all that runs.
 pub(crate) fn test(arguments: &[&str]) -> Outcome {
@@ -17,6 +17,7 @@ pub(crate) fn test(arguments: &[&str]) -> Outcome {
         let mut again = Command::new(std::env::current_exe()?);
         return run(again.env("CARGO_TARGET_DIR", open).arg("test").args(arguments));
     }
+    runtime::for_tests()?;
     if !arguments.is_empty() {
         let one = arguments.iter().any(|argument| argument.starts_with("-p") || argument.starts_with("--package"));
         let which: &[&str] = if one { &[] } else { &["--workspace"] };
