@@ -46,6 +46,21 @@ pub(crate) enum Backend {
     Docker,
 }
 
+/// The engine that a command works with.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct EngineArguments {
+    /// Which sandbox scripts run in
+    #[arg(long, value_name = "NAME", default_value = "linux")]
+    pub(crate) backend: Backend,
+    /// Where the engine keeps its state; the data directory of the user if not given
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state: Option<PathBuf>,
+    /// A root file system for a language in place of the host's programs; may be given several times. What
+    /// is in `roots/LANGUAGE` of the state folder is taken unasked
+    #[arg(long = "root", value_name = "LANGUAGE=DIR", value_parser = quantity::pair)]
+    pub(crate) roots: Vec<(String, String)>,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct RunArguments {
     /// The script
@@ -86,12 +101,8 @@ pub(crate) struct RunArguments {
     /// A host and port that the script may reach by TCP, for example example.com:443; may be given several times
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) network: Vec<HostPort>,
-    /// Which sandbox runs it
-    #[arg(long, value_name = "NAME", default_value = "linux")]
-    pub(crate) backend: Backend,
-    /// Where the engine keeps its state; the data directory of the user if not given
-    #[arg(long, value_name = "DIR")]
-    pub(crate) state: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) engine: EngineArguments,
     /// Print the execution record as one JSON object instead of the script's output
     #[arg(long)]
     pub(crate) json: bool,
@@ -99,12 +110,8 @@ pub(crate) struct RunArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct DoctorArguments {
-    /// Which sandbox to look at
-    #[arg(long, value_name = "NAME", default_value = "linux")]
-    pub(crate) backend: Backend,
-    /// Where the engine keeps its state; the data directory of the user if not given
-    #[arg(long, value_name = "DIR")]
-    pub(crate) state: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) engine: EngineArguments,
     /// Print one JSON object
     #[arg(long)]
     pub(crate) json: bool,
@@ -120,12 +127,8 @@ pub(crate) struct LockArguments {
     /// Look for newer packages even where the script's are known
     #[arg(long)]
     pub(crate) upgrade: bool,
-    /// Which sandbox the packages are for
-    #[arg(long, value_name = "NAME", default_value = "linux")]
-    pub(crate) backend: Backend,
-    /// Where the engine keeps its state; the data directory of the user if not given
-    #[arg(long, value_name = "DIR")]
-    pub(crate) state: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) engine: EngineArguments,
     /// Print the lock as one JSON object
     #[arg(long)]
     pub(crate) json: bool,
@@ -147,12 +150,8 @@ pub(crate) struct SearchArguments {
     /// How many to show
     #[arg(long, value_name = "N", default_value = "20")]
     pub(crate) limit: usize,
-    /// Which sandbox looks
-    #[arg(long, value_name = "NAME", default_value = "linux")]
-    pub(crate) backend: Backend,
-    /// Where the engine keeps its state; the data directory of the user if not given
-    #[arg(long, value_name = "DIR")]
-    pub(crate) state: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) engine: EngineArguments,
     /// Print one JSON array
     #[arg(long)]
     pub(crate) json: bool,

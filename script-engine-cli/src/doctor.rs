@@ -44,17 +44,17 @@ pub(crate) async fn doctor(arguments: DoctorArguments) -> ExitCode {
 
 async fn examine(arguments: &DoctorArguments) -> Vec<Finding> {
     let owner = OwnerId::from_bits(UuidIds.fresh());
-    let state = arguments.state.clone();
-    let mut findings = match arguments.backend {
-        Backend::Linux => machine(&engine::linux(Isolation::Namespaces, state), owner).await,
-        Backend::Process => machine(&engine::linux(Isolation::Process, state), owner).await,
+    let given = &arguments.engine;
+    let mut findings = match given.backend {
+        Backend::Linux => machine(&engine::linux(Isolation::Namespaces, given), owner).await,
+        Backend::Process => machine(&engine::linux(Isolation::Process, given), owner).await,
         #[cfg(feature = "docker")]
-        Backend::Docker => daemon(&engine::docker(state), owner).await,
+        Backend::Docker => daemon(&engine::docker(given.state.clone()), owner).await,
     };
     if findings.iter().any(|it| it.verdict == FAIL) {
         return findings;
     }
-    match engine::build(arguments.backend, arguments.state.clone(), false).await {
+    match engine::build(&arguments.engine, false).await {
         Ok(engine) => {
             findings.extend(engine.executors().iter().flat_map(|it| restrictions(it.as_ref())));
             findings.extend(languages::examine(&engine).await);

@@ -5,10 +5,10 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 
 use script_engine::languages::packages::{self, PackageSettings, PackageSources};
-use script_engine::sandbox_linux::{self, Isolation};
+use script_engine::sandbox_linux::{self, Isolation, Root};
 use script_engine::{EgressSettings, Engine, Open, Result, Settings, local_with};
 
-use crate::arguments::Backend;
+use crate::arguments::{Backend, EngineArguments};
 
 /// The state folder: the one that was given, else the data directory of the user. Sandboxes have to enter it for
 /// their packages, which they can't where it is root's own.
@@ -27,14 +27,19 @@ fn is_root() -> bool {
 }
 
 /// The settings of the Linux backend, in one of its isolations.
-pub(crate) fn linux(isolation: Isolation, state: Option<PathBuf>) -> sandbox_linux::Config {
-    let mut config = sandbox_linux::Config::new(state_dir(state));
+pub(crate) fn linux(isolation: Isolation, arguments: &EngineArguments) -> sandbox_linux::Config {
+    let mut config = sandbox_linux::Config::new(state_dir(arguments.state.clone()));
     // One execution needs one launcher; none is kept for another.
     config.spare_launchers = 0;
     if isolation == Isolation::Process {
         config.name = "process".to_owned();
         config.isolation = Isolation::Process;
+    } else {
+        let roots = config.state_dir.join("roots");
+        config = config.with_roots_in(&roots);
     }
+    let given = arguments.roots.iter().map(|(language, folder)| (language.clone(), Root::Folder(folder.into())));
+    config.roots.extend(given);
     config
 }
 
@@ -50,17 +55,16 @@ pub(crate) fn docker(state: Option<PathBuf>) -> script_engine::docker::Config {
     config
 }
 
-/// Builds the engine.
-/// With `upgrade` the packages of scripts are looked up anew even where they are known.
-pub(crate) async fn build(backend: Backend, state: Option<PathBuf>, upgrade: bool) -> Result<Engine> {
-    let folder = packages::folder_below(&state_dir(state.clone()));
+/// Builds the engine. With `upgrade` the packages of scripts are looked up anew even where they are known.
+pub(crate) async fn build(arguments: &EngineArguments, upgrade: bool) -> Result<Engine> {
+    let folder = packages::folder_below(&state_dir(arguments.state.clone()));
     let sources = PackageSources::of_this_machine();
     let packages = PackageSettings { upgrade, sources, ..PackageSettings::new(folder) };
-    let builder = match backend {
-        Backend::Linux => local_with(linux(Isolation::Namespaces, state), packages).await?,
-        Backend::Process => local_with(linux(Isolation::Process, state), packages).await?,
+    let builder = match arguments.backend {
+        Backend::Linux => local_with(linux(Isolation::Namespaces, arguments), packages).await?,
+        Backend::Process => local_with(linux(Isolation::Process, arguments), packages).await?,
         #[cfg(feature = "docker")]
-        Backend::Docker => script_engine::docker_with(docker(state), packages).await?,
+        Backend::Docker => script_engine::docker_with(docker(arguments.state.clone()), packages).await?,
     };
     builder.with_settings(settings()).build().await
 }

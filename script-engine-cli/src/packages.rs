@@ -16,7 +16,7 @@ pub(crate) async fn lock(arguments: LockArguments) -> ExitCode {
         Err(problems) => return exit::fail(&problems.join("\nscript-engine: ")),
     };
     let progress = terminal::Progress::begin("looking for packages");
-    let engine = match engine::build(arguments.backend, arguments.state, arguments.upgrade).await {
+    let engine = match engine::build(&arguments.engine, arguments.upgrade).await {
         Ok(engine) => engine,
         Err(error) => return progress.fail(&explained(&error)),
     };
@@ -63,7 +63,7 @@ pub(crate) async fn search(arguments: SearchArguments) -> ExitCode {
         Err(error) => return exit::fail(&error.to_string()),
     };
     let progress = terminal::Progress::begin("asking the index");
-    let engine = match engine::build(arguments.backend, arguments.state, false).await {
+    let engine = match engine::build(&arguments.engine, false).await {
         Ok(engine) => engine,
         Err(error) => return progress.fail(&explained(&error)),
     };

@@ -30,7 +30,7 @@ pub(crate) async fn run(arguments: Box<RunArguments>) -> ExitCode {
         Err(problems) => return exit::fail(&problems.join("\nscript-engine: ")),
     };
     let progress = terminal::Progress::begin("preparing a sandbox");
-    let engine = match engine::build(arguments.backend, arguments.state.clone(), false).await {
+    let engine = match engine::build(&arguments.engine, false).await {
         Ok(engine) => engine,
         Err(error) => return progress.fail(&explained(&error)),
     };

@@ -10,6 +10,7 @@
 //! | TypeScript, JavaScript | kept | kept | refused | refused |
 //! | Go | kept | kept | refused | refused |
 //! | Java | taken off | kept | refused | refused |
+//! | C# | taken off | kept | refused | refused |
 //!
 //! A `#!` line names a known interpreter and options that are passed on, or is refused; Go has none.
 
@@ -19,6 +20,7 @@ use script_engine_core::Result;
 use script_engine_core::contract::Language;
 
 mod bash;
+mod csharp;
 mod diagnostics;
 mod facts;
 mod go;
@@ -35,6 +37,7 @@ mod typescript;
 mod version;
 
 pub use bash::Bash;
+pub use csharp::CSharp;
 pub use go::Go;
 pub use java::Java;
 pub use python::Python;
@@ -54,6 +57,7 @@ pub fn builtin() -> Vec<Arc<dyn Language>> {
         shared(Python::new()),
         shared(Go::new()),
         shared(Java::new()),
+        shared(CSharp::new()),
         #[cfg(feature = "typescript")]
         shared(TypeScript::new()),
     ];
@@ -68,8 +72,8 @@ mod tests {
     fn all_languages_are_there_with_limits_in_range() {
         let languages = builtin();
         let names: Vec<&str> = languages.iter().map(|it| it.info().id.as_str()).collect();
-        assert_eq!(names[..4], ["bash", "python", "go", "java"]);
-        assert_eq!(names.get(4).copied(), cfg!(feature = "typescript").then_some("typescript"));
+        assert_eq!(names[..5], ["bash", "python", "go", "java", "csharp"]);
+        assert_eq!(names.get(5).copied(), cfg!(feature = "typescript").then_some("typescript"));
         for language in languages {
             let info = language.info();
             assert_eq!(info.limits.problems(), vec![]);

@@ -1,7 +1,9 @@
 //! What a host decides about this backend. Plain data; what the machine can do is found by the probe.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use script_engine_core::LanguageId;
 
 /// Settings of the backend.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +51,21 @@ impl Config {
 }
 
 impl Config {
+    /// Takes every folder in `folder` as the root of the language whose id is its name, as far as `roots` says nothing of
+    /// that language. No fault if `folder` is not there.
+    #[must_use]
+    pub fn with_roots_in(mut self, folder: &Path) -> Self {
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        for entry in entries.filter(|it| it.path().is_dir()) {
+            if let Ok(name) = entry.file_name().into_string()
+                && LanguageId::parse(&name).is_ok()
+            {
+                self.roots.entry(name).or_insert_with(|| Root::Folder(entry.path()));
+            }
+        }
+        self
+    }
+
     /// Says which of these settings can't be had together, if any can't.
     pub(crate) fn contradiction(&self) -> Option<String> {
         let folder = |root: &Root| matches!(root, Root::Folder(_));
@@ -123,6 +140,21 @@ pub enum Agent {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn folders_are_roots_of_the_languages_they_are_named_for() {
+        let folder = std::env::temp_dir().join(format!("script-engine-roots-{}", std::process::id()));
+        for name in ["go", ".base", "csharp"] {
+            std::fs::create_dir_all(folder.join(name)).unwrap();
+        }
+        std::fs::write(folder.join("java"), "").unwrap();
+        let mut config = Config::new("/srv/state");
+        config.roots.insert("go".into(), Root::default());
+        let roots = config.with_roots_in(&folder).with_roots_in(&folder.join("none")).roots;
+        std::fs::remove_dir_all(&folder).unwrap();
+        let expect = [("csharp".to_owned(), Root::Folder(folder.join("csharp"))), ("go".to_owned(), Root::default())];
+        assert_eq!(roots, BTreeMap::from(expect));
+    }
 
     #[test]
     fn a_root_folder_without_namespaces_is_a_contradiction() {

@@ -17,14 +17,16 @@ const COMPILED_BYTES: u64 = 2 << 30;
 /// Starts building an engine on the Linux sandbox, with all languages of this build.
 ///
 /// `state_dir` is a folder of the host program's own, in which the sandbox keeps what it needs to
-/// clean up after engines that died, and in which packages are kept; it is made if it is not there. Fails
-/// with `Unsupported` that says what stands in the way if this machine can't make a sandbox as strict as
-/// promised.
+/// clean up after engines that died, and in which packages are kept; it is made if it is not there. A folder
+/// `roots/<language>` in it is the root file system of that language's sandboxes, in place of the host's
+/// programs. Fails with `Unsupported` that says what stands in the way if this machine can't make a sandbox as
+/// strict as promised.
 #[cfg(feature = "sandbox")]
 pub async fn local(state_dir: impl Into<PathBuf>) -> Result<EngineBuilder> {
-    let state_dir = state_dir.into();
-    let packages = PackageSettings::new(packages::folder_below(&state_dir));
-    local_with(script_engine_sandbox::Config::new(state_dir), packages).await
+    let config = script_engine_sandbox::Config::new(state_dir);
+    let packages = PackageSettings::new(packages::folder_below(&config.state_dir));
+    let roots = config.state_dir.join("roots");
+    local_with(config.with_roots_in(&roots), packages).await
 }
 
 /// Starts building an engine on the Linux sandbox with settings of the host's own. See [`local`].

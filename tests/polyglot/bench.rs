@@ -31,7 +31,8 @@ impl Bench {
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let state = std::env::temp_dir().join(format!("script-engine-polyglot-{}-{number}", std::process::id()));
         let owner = OwnerId::from_bits(UuidIds.fresh());
-        let manager = Manager::open(Config::new(&state), owner).expect("the backend opens");
+        let config = Config::new(&state).with_roots_in(&roots());
+        let manager = Manager::open(config, owner).expect("the backend opens");
         let executor = PooledExecutor::new(Arc::new(manager), SessionSettings::default()).await.expect("a sandbox");
         let builder = Engine::builder(Arc::new(executor)).with_owner(owner);
         let builder = script_engine_languages::builtin().into_iter().fold(builder, EngineBuilder::with_language);
@@ -67,6 +68,14 @@ impl Bench {
         drop(self.engine);
         std::fs::remove_dir_all(&self.state).unwrap();
     }
+}
+
+/// The roots that `cargo xtask test` has put beside what cargo builds, for languages that the machine has no toolchain for.
+fn roots() -> PathBuf {
+    let program = std::env::current_exe().unwrap();
+    let roots = program.ancestors().nth(3).unwrap().join("runtime-roots");
+    assert!(roots.is_dir(), "{} is not there; run `cargo xtask setup`", roots.display());
+    roots
 }
 
 pub(crate) fn language(name: &str) -> LanguageId {

@@ -6,12 +6,13 @@ use serde_json::{Value, json};
 use crate::bench::{Bench, language, stdout, story};
 
 /// File, program, the start of its toolchain's name.
-const PROGRAMS: [(&str, &str, &str); 5] = [
+const PROGRAMS: [(&str, &str, &str); 6] = [
     ("count.sh", include_str!("programs/count.sh"), "bash "),
     ("count.py", include_str!("programs/count.py"), "python "),
     ("count.ts", include_str!("programs/count.ts"), "node "),
     ("count.go", include_str!("programs/count.go"), "go "),
     ("Count.java", include_str!("programs/Count.java"), "java "),
+    ("count.cs", include_str!("programs/count.cs"), "dotnet "),
 ];
 
 #[tokio::test(flavor = "multi_thread")]

@@ -35,7 +35,9 @@ async fn what_only_a_compiler_finds_ends_the_execution_with_its_place() {
 #[tokio::test(flavor = "multi_thread")]
 async fn all_toolchains_are_found() {
     let bench = Bench::new().await;
-    for (name, least) in [("bash", "4"), ("python", "3.9"), ("typescript", "18"), ("go", "1.18"), ("java", "11")] {
+    for (name, least) in
+        [("bash", "4"), ("python", "3.9"), ("typescript", "18"), ("go", "1.18"), ("java", "11"), ("csharp", "8")]
+    {
         let found = bench.engine.toolchain(&language(name)).await.unwrap();
         assert!(found.is_at_least(least), "{found}");
     }

@@ -57,7 +57,7 @@ fn ensure(recipe: &Recipe, into: &Path) -> Outcome<PathBuf> {
     let _guard = lock(&into)?;
     place(&into, recipe.language, &recipe.text(), |folder| {
         setup::ensure(NEEDS)?;
-        let base = place(&into, ".base", &recipe::BASE.text(), |folder| build::base(folder))?;
+        let base = place(&into, ".base", &recipe::BASE.text(), build::base)?;
         build::root(recipe, &base, folder)
     })
 }
