@@ -12,10 +12,14 @@
 mod bash;
 #[path = "samples/case.rs"]
 mod case;
+#[path = "samples/go.rs"]
+mod go;
 #[path = "samples/library.rs"]
 mod library;
 #[path = "samples/python.rs"]
 mod python;
+#[path = "samples/site.rs"]
+mod site;
 #[path = "samples/stage.rs"]
 mod stage;
 
@@ -31,7 +35,7 @@ use case::Case;
 const SKIPPED: &str = include_str!("samples/skipped.ledger");
 
 fn cases() -> Vec<Case> {
-    [bash::cases(), python::cases()].into_iter().flatten().collect()
+    [bash::cases(), go::cases(), python::cases()].into_iter().flatten().collect()
 }
 
 fn main() -> ExitCode {

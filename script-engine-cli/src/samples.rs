@@ -49,6 +49,7 @@ fn show(arguments: &ShowArguments) -> Result<String, String> {
     }
     let schema = sample.parameter_schema().map_err(|error| error.to_string())?;
     let destinations = sample.destinations(&Map::new()).map_err(|error| error.to_string())?;
+    let destinations: Vec<String> = destinations.iter().map(ToString::to_string).collect();
     if arguments.json {
         let mut all = summary(sample);
         all.insert("description".into(), sample.description.into());

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::case::{Case, cases};
+use crate::site::{Mute, closed_port};
 use crate::stage::{Stage, write};
 
 pub(crate) fn cases() -> Vec<Case> {
@@ -110,9 +111,15 @@ async fn service_restart(stage: &Stage) {
     let crashing = with("restart) ;; is-active) echo active ;; show) echo x >>$state; wc -l <$state ;;");
     stage.run("service-restart", crashing).await.fails("was started again within 0.1 s: it crashes");
 
-    let mut port = sound.clone();
-    port["health_port"] = json!(1);
-    stage.run("service-restart", port).await.fails("localhost:1 takes no connections");
+    let (silent, closed) = (Mute::new(), closed_port());
+    let port = |number: u16| {
+        let mut all = sound.clone();
+        all["health_port"] = json!(number);
+        all
+    };
+    stage.run("service-restart", port(silent.port())).await.passes("web.service is active, and still is");
+    let message = format!("localhost:{closed} takes no connections");
+    stage.run("service-restart", port(closed)).await.fails(&message);
     let mut missing = sound;
     missing["manager"] = json!("no-such-manager --user");
     stage.run("service-restart", missing).await.fails("service manager not found: no-such-manager --user");

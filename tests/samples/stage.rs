@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use script_engine::languages::packages::PackageSettings;
 use script_engine::sandbox_linux::{Config, Root};
 use script_engine::{
-    Engine, ExecutionRecord, ExecutionRequest, Identity, Outcome, Sample, ScriptName, Shutdown, clone_sample,
-    local_with, sample,
+    EgressSettings, Engine, ExecutionRecord, ExecutionRequest, Identity, NetworkPolicy, Open, Outcome, Sample,
+    ScriptName, Settings, Shutdown, Stdin, clone_sample, local_with, sample,
 };
 use serde_json::{Map, Value};
 
@@ -46,16 +46,15 @@ impl Stage {
             fs::set_permissions(path, Permissions::from_mode(0o755)).unwrap();
         }
         let mut config = Config::new(folder.join("state"));
-        let packages = PackageSettings::new(folder.join("state/packages"));
         let first = FIRST_ID + id().wrapping_mul(64).wrapping_add(number) % SLOTS * IDS_EACH;
         config.id_range = (first, first + IDS_EACH);
         config.root = Root::Host { more: vec![shown] };
-        let engine = local_with(config, packages)
-            .await
-            .expect("a sandbox can be made")
-            .build()
-            .await
-            .expect("the engine is built");
+        let packages = PackageSettings::new(folder.join("state/packages"));
+        // The services of the tests are on the loopback interface, which scripts reach only if an operator says so.
+        let egress = EgressSettings { loopback: Open::Named, ..EgressSettings::default() };
+        let builder = local_with(config, packages).await.expect("a sandbox can be made");
+        let builder = builder.with_settings(Settings { egress, ..Settings::default() });
+        let engine = builder.build().await.expect("the engine is built");
         Self { engine, identity: Identity::default(), folder, names: AtomicU32::new(0) }
     }
 
@@ -64,19 +63,27 @@ impl Stage {
         self.folder.join("shown")
     }
 
-    /// Clones a sample under a name of its own and runs it with these parameters.
+    /// Clones a sample under a name of its own and runs it with these parameters, and with a network that opens what they
+    /// lead to.
     pub(crate) async fn run(&self, id: &str, parameters: Value) -> Ended {
+        self.run_with_stdin(id, parameters, "").await
+    }
+
+    /// The same with something on standard input.
+    pub(crate) async fn run_with_stdin(&self, id: &str, parameters: Value, text: &str) -> Ended {
         let Value::Object(parameters) = parameters else { panic!("{parameters} are no parameters") };
+        let sample = sample(id).unwrap();
         let number = self.names.fetch_add(1, Ordering::Relaxed);
         let name = ScriptName::parse(&format!("{id}-{number}")).unwrap();
         let version = clone_sample(&self.engine, &self.identity, id, name).await.expect("the sample is cloned");
-        let request =
-            parameters.into_iter().fold(ExecutionRequest::new(version.name.clone()), |request, (name, value)| {
-                request.with_parameter(name, value)
-            });
+        let opened = sample.destinations(&parameters).unwrap();
+        let mut request = ExecutionRequest::new(version.name.clone())
+            .with_network(NetworkPolicy::Allow(opened))
+            .with_stdin(Stdin::Bytes(text.as_bytes().to_vec().into()));
+        request.parameters = parameters;
         let execution = self.engine.submit(request).await.expect("the request is accepted");
         let record = self.engine.wait(execution).await.expect("it ends");
-        Ended { sample: sample(id).unwrap(), record }
+        Ended { sample, record }
     }
 
     /// Ends the engine and removes the folder.
@@ -123,6 +130,14 @@ impl Ended {
         assert_eq!(ending.output.stderr.total, 0, "{}", self.story());
         assert!(ending.notes.is_empty(), "{}", self.story());
         result.clone()
+    }
+
+    /// Asserts that this text is nowhere in the record.
+    #[track_caller]
+    pub(crate) fn hides(&self, secret: &str) {
+        // As it was printed, and as it is masked: a script that prints a secret fails although it is masked.
+        let shown = format!("{:?}", self.record) + &self.story();
+        assert!(!shown.contains(secret) && !self.story().contains("***"), "{}", self.story());
     }
 
     fn story(&self) -> String {

@@ -16,7 +16,7 @@ import (
 	"net/url"
 	"os"
 	"path"
-	"slices"
+	"sort"
 	"strings"
 	"syscall"
 	"time"
@@ -168,11 +168,11 @@ func readArguments() (arguments, error) {
 	}
 	for _, rule := range args.Rules {
 		if rules[rule] == nil {
-			err = errors.Join(err, fmt.Errorf("there is no rule %q", rule))
+			err = fmt.Errorf("there is no rule %q", rule)
 		}
 	}
 	if _, bad := path.Match(args.Containers, ""); bad != nil {
-		err = errors.Join(err, fmt.Errorf("`containers` is no pattern: %q", args.Containers))
+		err = fmt.Errorf("`containers` is no pattern: %q", args.Containers)
 	}
 	return args, err
 }
@@ -258,7 +258,7 @@ func inspectAll(ctx context.Context, engine *engine, args arguments) (result, er
 		}
 		found.Containers = append(found.Containers, judged)
 	}
-	slices.SortFunc(found.Containers, func(a, b verdict) int { return strings.Compare(a.Name, b.Name) })
+	sort.Slice(found.Containers, func(a, b int) bool { return found.Containers[a].Name < found.Containers[b].Name })
 	for _, one := range found.Containers {
 		if len(one.Problems) > 0 {
 			found.Failed++

@@ -64,9 +64,11 @@ restarts() {
     "${manager[@]}" show --property=NRestarts --value "$service" 2>/dev/null </dev/null | head -n 1 || true
 }
 
+# Whether the port takes a connection and keeps it for a moment: what is broken off at once reached nobody.
 answers() {
-    # Connecting is all; the shell that does it ends with its connection.
-    ((port == 0)) || timeout 2 bash -c 'exec 3<>"/dev/tcp/$1/$2"' bash "$host" "$port" 2>/dev/null
+    ((port == 0)) && return
+    timeout 5 bash -c 'exec 3<>"/dev/tcp/$1/$2" || exit; read -r -t 0.3 -N 1 -u 3; (($? == 0 || $? > 128))' \
+        bash "$host" "$port" 2>/dev/null
 }
 
 before=$(state)

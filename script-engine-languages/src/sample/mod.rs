@@ -11,7 +11,8 @@ mod tests;
 use std::sync::Arc;
 
 use script_engine_core::{
-    Engine, EntryPoint, Error, ErrorKind, Identity, LanguageId, Result, ScriptDraft, ScriptName, ScriptVersion,
+    Engine, EntryPoint, Error, ErrorKind, HostPort, Identity, LanguageId, Result, ScriptDraft, ScriptName,
+    ScriptVersion,
 };
 use semver::Version;
 use serde_json::{Map, Value};
@@ -70,13 +71,15 @@ impl Sample {
     }
 
     /// Which `host:port` it connects to when it gets these parameters, with defaults in place of those that are missing.
-    /// That is what an allow-list must open for it; empty if it needs no network.
-    pub fn destinations(&self, parameters: &Map<String, Value>) -> Result<Vec<String>> {
+    /// That is what an allow-list must open for it; empty if it needs no network. Fails with `InvalidRequest` if a parameter
+    /// names a host that an allow-list can't hold.
+    pub fn destinations(&self, parameters: &Map<String, Value>) -> Result<Vec<HostPort>> {
         let schema = self.parameter_schema()?;
         let value =
             |name: &str| parameters.get(name).or_else(|| schema.pointer(&format!("/properties/{name}/default")));
         let mut found = Vec::new();
         for destination in self.reaches.iter().flat_map(|it| it.destinations(value)) {
+            let destination = HostPort::parse(&destination)?;
             if !found.contains(&destination) {
                 found.push(destination);
             }

@@ -124,7 +124,8 @@ fn each_is_seen_to_be_in_its_language() {
 fn each_says_where_it_connects_to() {
     let of = |id: &str, parameters: Value| {
         let Value::Object(parameters) = parameters else { panic!("{parameters}") };
-        sample(id).unwrap().destinations(&parameters).unwrap()
+        let found = sample(id).unwrap().destinations(&parameters).unwrap();
+        found.iter().map(ToString::to_string).collect::<Vec<_>>()
     };
     assert_eq!(of("health-check-http", json!({})), ["localhost:8080"]);
     assert_eq!(of("health-check-http", json!({"endpoint": "https://a.example/x"})), ["a.example:443"]);
