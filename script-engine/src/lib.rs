@@ -16,7 +16,7 @@ pub use assembly::{local, local_with};
 pub use script_engine_languages as languages;
 
 /// The scripts that come with the engine.
-#[cfg(feature = "sandbox")]
+#[cfg(any(feature = "sandbox", feature = "docker"))]
 pub use script_engine_languages::{Sample, SamplePackage, clone_sample, sample, samples};
 
 /// The backend of Linux namespaces, cgroups, seccomp and landlock.
