@@ -14,8 +14,14 @@ mod bash;
 mod case;
 #[path = "samples/go.rs"]
 mod go;
+#[path = "samples/java.rs"]
+mod java;
+#[path = "samples/kafka.rs"]
+mod kafka;
 #[path = "samples/library.rs"]
 mod library;
+#[path = "samples/postgres.rs"]
+mod postgres;
 #[path = "samples/python.rs"]
 mod python;
 #[path = "samples/site.rs"]
@@ -35,7 +41,7 @@ use case::Case;
 const SKIPPED: &str = include_str!("samples/skipped.ledger");
 
 fn cases() -> Vec<Case> {
-    [bash::cases(), go::cases(), python::cases()].into_iter().flatten().collect()
+    [bash::cases(), go::cases(), java::cases(), python::cases()].into_iter().flatten().collect()
 }
 
 fn main() -> ExitCode {

@@ -46,6 +46,10 @@ impl Asked {
     pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.iter().find(|(own, _)| own == name).map_or("", |(_, value)| value)
     }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_default()
+    }
 }
 
 impl Answer {
@@ -55,6 +59,17 @@ impl Answer {
 
     pub(crate) fn text(status: u16, body: impl Into<String>) -> Self {
         Self::Says(status, vec![("Content-Type", "text/plain; charset=utf-8".into())], body.into().into_bytes())
+    }
+
+    /// The same with one more header.
+    pub(crate) fn with(self, name: &'static str, value: impl Into<String>) -> Self {
+        match self {
+            Self::Says(status, mut headers, body) => {
+                headers.push((name, value.into()));
+                Self::Says(status, headers, body)
+            }
+            Self::Nothing => Self::Nothing,
+        }
     }
 }
 
@@ -78,7 +93,12 @@ impl Site {
         Self { address, state }
     }
 
-    /// Its address with a scheme.
+    /// The address of a path of it.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// The same with another scheme.
     pub(crate) fn at(&self, scheme: &str) -> String {
         format!("{scheme}://{}", self.address)
     }

@@ -30,6 +30,7 @@ pub(crate) const TESTS: &[Need] = &[
     need("javac", "default-jdk-headless"),
     // It knows which repository is the usual one.
     need("mvn", "maven"),
+    need("pg_ctlcluster", "postgresql"),
     need("cc", "gcc"),
     need("musl-gcc", "musl-tools"),
     need("perl", "perl-base"),

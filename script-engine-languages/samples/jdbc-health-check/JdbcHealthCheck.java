@@ -24,11 +24,17 @@ import java.sql.SQLException;
 import java.sql.SQLTimeoutException;
 import java.sql.Statement;
 import java.util.Properties;
+import java.util.logging.Level;
+import java.util.logging.Logger;
 
 public class JdbcHealthCheck {
+    /** The driver logs what this tells anyway. Held here, because a logger that nobody holds forgets its level. */
+    private static final Logger DRIVER = Logger.getLogger("org.postgresql");
+
     private final JsonObject details = new JsonObject();
 
     public static void main(String[] args) throws IOException {
+        DRIVER.setLevel(Level.OFF);
         new JdbcHealthCheck().check(arguments());
     }
 
@@ -85,7 +91,7 @@ public class JdbcHealthCheck {
             if (isTimeout(error)) {
                 finish(false, shown + " did not answer within " + timeoutSeconds + " s");
             }
-            finish(false, shown + " is not healthy: " + firstLine(error));
+            finish(false, shown + " is not healthy: " + told(error));
         }
     }
 
@@ -125,7 +131,17 @@ public class JdbcHealthCheck {
         return false;
     }
 
-    private static String firstLine(SQLException error) {
+    /** What the driver says, and what lies at the bottom of it where that is something else. */
+    private static String told(SQLException error) {
+        Throwable cause = error;
+        while (cause.getCause() != null) {
+            cause = cause.getCause();
+        }
+        String said = firstLine(error);
+        return cause == error ? said : said + " (" + firstLine(cause) + ")";
+    }
+
+    private static String firstLine(Throwable error) {
         String message = error.getMessage() == null ? error.getClass().getSimpleName() : error.getMessage();
         return message.lines().findFirst().orElse(message);
     }

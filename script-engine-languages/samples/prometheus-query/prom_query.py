@@ -96,6 +96,8 @@ def main():
 
     try:
         found = series(client(url, seconds).custom_query(query=query))
+    except requests.exceptions.JSONDecodeError:
+        finish(False, f"the answer of {url} is not that of a Prometheus server: it is no JSON", **asked)
     except requests.exceptions.Timeout:
         finish(False, f"prometheus at {url} did not answer within {seconds:g} s", **asked)
     except requests.exceptions.RequestException as error:
