@@ -43,7 +43,12 @@ foreach (var request in requests.EnumerateArray())
     try
     {
         using var message = new HttpRequestMessage(new HttpMethod(method), baseUrl.TrimEnd('/') + path);
-        if (request.TryGetProperty("body", out var body)) message.Content = JsonContent.Create(body);
+        if (request.TryGetProperty("body", out var body))
+        {
+            message.Content = JsonContent.Create(body);
+            // Else it is sent in chunks, which some servers don't take.
+            await message.Content.LoadIntoBufferAsync();
+        }
         if (request.TryGetProperty("headers", out var headers))
         {
             foreach (var header in headers.EnumerateObject())
