@@ -15,7 +15,7 @@ use futures_util::TryStreamExt as _;
 use script_engine_agent::AGENT;
 use script_engine_core::{Digest, OwnerId};
 
-use crate::config::AgentDelivery;
+use crate::config::Delivery;
 use crate::daemon::Daemon;
 use crate::error::DockerError;
 use crate::plan::{AGENT_FOLDER, AGENT_PATH, agent_mount, labels};
@@ -47,20 +47,34 @@ pub(crate) struct Bringer<'a> {
 impl Bringer<'_> {
     /// Brings the agent, if it is not there, and says how containers mount it. What is made on the way is
     /// removed, or found by the owner's reap.
-    pub(crate) async fn bring(self, delivery: AgentDelivery) -> Result<Mount, DockerError> {
+    pub(crate) async fn bring(self, delivery: Delivery) -> Result<Mount, DockerError> {
         let digest = Digest::of(AGENT);
         match delivery {
-            AgentDelivery::Bind => self.write(&digest),
-            AgentDelivery::Volume => {
+            Delivery::Mounted => self.write(&digest),
+            Delivery::Copied => {
                 let name = format!("script-engine-agent-{}", digest.short());
+                let lock = self.lock().await?;
                 self.make_volume(&name, &digest).await?;
                 self.make_helper(&name).await?;
                 let filled = self.fill().await;
                 machine::remove(self.daemon, self.helper).await?;
                 filled?;
+                drop(lock);
                 Ok(agent_mount(MountType::VOLUME, &name, true))
             }
         }
+    }
+
+    /// Keeps other engines of the state folder from filling the volume at the same time.
+    async fn lock(self) -> Result<fs::File, DockerError> {
+        let path = self.state_dir.join("docker").join("agent.lock");
+        let failed = DockerError::file("can't lock", &path);
+        let locked = tokio::task::spawn_blocking(move || {
+            let file = fs::File::create(path)?;
+            file.lock()?;
+            Ok(file)
+        });
+        locked.await.map_err(io::Error::other).and_then(|it| it).map_err(failed)
     }
 
     /// Writes the file, under a name that nobody reads until it is whole.

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use crate::registry::Login;
+
 /// Settings of the backend.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -20,8 +22,15 @@ pub struct Config {
     pub images: BTreeMap<String, String>,
     /// What the names of images begin with that are made here.
     pub image_prefix: String,
-    /// How the agent gets into containers.
-    pub agent: AgentDelivery,
+    /// How the agent and packages get into containers.
+    pub delivery: Delivery,
+    /// What becomes of the images with packages that are made here.
+    pub image_cache: ImageCache,
+    /// Logins by registry, such as `registry.example:5000`; they go before `docker_config`.
+    pub registry_logins: BTreeMap<String, Login>,
+    /// The machine's own Docker configuration, of which the logins in `auths` are used. Logins that another
+    /// program keeps (`credsStore`) are not asked for: give those in `registry_logins`.
+    pub docker_config: Option<PathBuf>,
     /// The runtime that containers are made with, such as `runsc`; the daemon's default if not given.
     pub oci_runtime: Option<String>,
     /// How long one call may take, pulls and builds apart.
@@ -41,7 +50,10 @@ impl Config {
             state_dir: state_dir.into(),
             images: BTreeMap::new(),
             image_prefix: "stella".to_owned(),
-            agent: AgentDelivery::Volume,
+            delivery: Delivery::Copied,
+            image_cache: ImageCache::default(),
+            registry_logins: BTreeMap::new(),
+            docker_config: None,
             oci_runtime: None,
             call_timeout: Duration::from_secs(30),
             // As the backend of Linux namespaces has them: above what system managers hand out.
@@ -50,12 +62,30 @@ impl Config {
     }
 }
 
-/// How the agent gets into containers.
+/// How the agent and packages get into containers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AgentDelivery {
-    /// In a volume that is filled once through the daemon and mounted read-only: works with a daemon on
-    /// another machine.
-    Volume,
-    /// As a file of `state_dir` that is mounted read-only: for a daemon that sees the same files.
-    Bind,
+pub enum Delivery {
+    /// Through the daemon: the agent in a volume that is filled once, packages in an image that is made of the
+    /// language's image and them. Works with a daemon on another machine.
+    Copied,
+    /// As folders of this machine that are mounted read-only: for a daemon that sees the same files. Quicker for
+    /// packages that are used once.
+    Mounted,
+}
+
+/// What becomes of the images with packages that are made here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImageCache {
+    /// The registry that shares them between machines, such as `registry.example:5000`; none if not given.
+    pub registry: Option<String>,
+    /// Whether what was built is pushed there.
+    pub push: bool,
+    /// Bytes of packages that are kept by the daemon; of what nobody uses the longest unused goes first.
+    pub local_bytes: u64,
+}
+
+impl Default for ImageCache {
+    fn default() -> Self {
+        Self { registry: None, push: true, local_bytes: 20 << 30 }
+    }
 }

@@ -14,6 +14,9 @@ use crate::error::DockerError;
 const OLDEST: (usize, usize) = (1, 41);
 const OLDEST_TEXT: &str = "1.41";
 
+/// How long a call may take at all: a build sends the packages before the daemon says a word.
+const LONGEST: Duration = Duration::from_secs(3600);
+
 /// A daemon.
 #[derive(Debug)]
 pub(crate) struct Daemon {
@@ -39,8 +42,8 @@ impl Daemon {
 
     async fn connect(&self) -> Result<Docker, DockerError> {
         const ACTION: &str = "connect";
-        // Deadlines are set for each call here; this is only the outermost.
-        let seconds = self.within.as_secs().saturating_mul(4).max(1);
+        // Deadlines are set for each call here; this one covers the longest.
+        let seconds = LONGEST.max(self.within).as_secs();
         let connected = match self.endpoint.split_once("://") {
             Some(("unix", path)) => Docker::connect_with_unix(path, seconds, API_DEFAULT_VERSION),
             Some(("tcp" | "http", _)) => Docker::connect_with_http(&self.endpoint, seconds, API_DEFAULT_VERSION),
@@ -61,9 +64,19 @@ impl Daemon {
         action: &'static str,
         call: impl Future<Output = Result<T, ApiError>>,
     ) -> Result<T, DockerError> {
-        match tokio::time::timeout(self.within, call).await {
-            Ok(answer) => answer.map_err(DockerError::api(action, self.within)),
-            Err(_) => Err(DockerError::Slow { action, within: self.within }),
+        self.call_within(action, self.within, call).await
+    }
+
+    /// Waits for one call that may take longer than others.
+    pub(crate) async fn call_within<T>(
+        &self,
+        action: &'static str,
+        within: Duration,
+        call: impl Future<Output = Result<T, ApiError>>,
+    ) -> Result<T, DockerError> {
+        match tokio::time::timeout(within, call).await {
+            Ok(answer) => answer.map_err(DockerError::api(action, within)),
+            Err(_) => Err(DockerError::Slow { action, within }),
         }
     }
 

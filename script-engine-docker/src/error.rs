@@ -24,6 +24,8 @@ pub(crate) enum DockerError {
     Image { language: String, image: String, problem: String },
     #[error("the container is not as it was asked for: {}", .0.join("; "))]
     Differs(Vec<String>),
+    #[error("there is no container {0}; name one that `docker ps` shows")]
+    NoTarget(String),
     #[error("{action} {}: {source}", path.display())]
     File { action: &'static str, path: PathBuf, source: io::Error },
     #[error("something is left of container {name}: {what}")]
@@ -93,6 +95,7 @@ impl From<DockerError> for Error {
             DockerError::OldApi { .. } | DockerError::Endpoint(_) | DockerError::Differs(_) => {
                 (ErrorKind::Unsupported, Retry::Never)
             }
+            DockerError::NoTarget(_) => (ErrorKind::NotFound, Retry::Never),
             DockerError::Alive(_) => (ErrorKind::Conflict, Retry::Never),
             DockerError::Unsupported(_) => (ErrorKind::Unsupported, Retry::Never),
             DockerError::Closed => (ErrorKind::Closed, Retry::Never),

@@ -1,10 +1,10 @@
 //! The image that a language's scripts run in: found on the daemon, else pulled, and from then on known by its
 //! id, for a name may come to mean another image.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bollard::models::CreateImageInfo;
 use bollard::query_parameters::CreateImageOptionsBuilder;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
@@ -12,16 +12,17 @@ use script_engine_core::contract::Progress;
 use script_engine_core::{Digest, RuntimeSpec};
 use tokio::sync::OnceCell;
 
-use crate::config::Config;
+use crate::config::{Config, Delivery};
 use crate::daemon::Daemon;
 use crate::error::DockerError;
-use crate::tar;
+use crate::layer::{self, Ingredients};
+use crate::{garbage, registry, tar};
 
 /// Runtimes that are remembered; more make the first be looked for again.
 const REMEMBERED: usize = 1024;
 
 /// An image that the daemon has.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Image {
     /// By which it was found.
     pub(crate) name: String,
@@ -31,12 +32,16 @@ pub(crate) struct Image {
     pub(crate) digest: Option<Digest>,
     /// Folders for which it asks for volumes.
     pub(crate) volumes: Vec<String>,
+    /// The digests of its layers, the lowest first.
+    pub(crate) layers: Vec<String>,
+    pub(crate) labels: HashMap<String, String>,
 }
 
 /// The images that were looked for.
 #[derive(Debug, Default)]
 pub(crate) struct Images {
     known: Mutex<HashMap<RuntimeSpec, Arc<OnceCell<Arc<Image>>>>>,
+    made: AtomicU64,
 }
 
 impl Images {
@@ -48,9 +53,34 @@ impl Images {
         spec: &RuntimeSpec,
         progress: &dyn Progress,
     ) -> Result<Arc<Image>, DockerError> {
+        let bare = RuntimeSpec { layer: None, ..spec.clone() };
+        let base = self.cell(&bare);
+        let base = base.get_or_try_init(|| async { find(daemon, config, &bare, progress).await.map(Arc::new) }).await?;
+        let Some(layer) = spec.layer.as_ref().filter(|_| config.delivery == Delivery::Copied) else {
+            return Ok(Arc::clone(base));
+        };
+        let of = Ingredients { language: &spec.language, base, layer };
         let cell = self.cell(spec);
-        let image = cell.get_or_try_init(|| async { find(daemon, config, spec, progress).await.map(Arc::new) }).await?;
+        let image = cell.get_or_try_init(|| async {
+            let image = Box::pin(layer::provide(daemon, config, of, progress)).await?;
+            self.made.fetch_add(1, Ordering::Relaxed);
+            Ok::<_, DockerError>(Arc::new(image))
+        });
+        let image = image.await?;
+        garbage::touch(&config.state_dir, image)?;
         Ok(Arc::clone(image))
+    }
+
+    /// How often an image with packages was got in place.
+    pub(crate) fn made(&self) -> u64 {
+        self.made.load(Ordering::Relaxed)
+    }
+
+    /// The ids of the images that somebody holds a lease of.
+    pub(crate) fn held(&self) -> HashSet<String> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let images = known.values().filter_map(|it| it.get());
+        images.filter(|it| Arc::strong_count(it) > 1).map(|it| it.id.clone()).collect()
     }
 
     fn cell(&self, spec: &RuntimeSpec) -> Arc<OnceCell<Arc<Image>>> {
@@ -63,7 +93,15 @@ impl Images {
 
     /// Looks again for what was found to be gone.
     pub(crate) fn forget(&self, spec: &RuntimeSpec) {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).remove(spec);
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.remove(spec);
+        known.remove(&RuntimeSpec { layer: None, ..spec.clone() });
+    }
+
+    /// Looks again for images that were removed.
+    pub(crate) fn forget_ids(&self, gone: &HashSet<String>) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|_, it| it.get().is_none_or(|it| !gone.contains(&it.id)));
     }
 }
 
@@ -91,7 +129,7 @@ async fn find(
     }
     let mut refusals = Vec::new();
     for (name, _) in candidates.iter().filter(|(_, may_be_pulled)| *may_be_pulled) {
-        match pull(daemon, name, progress).await {
+        match registry::pull(daemon, config, name, progress).await {
             Ok(()) => match look(daemon, name, &spec.language).await? {
                 Some(image) => return Ok(image),
                 None => refusals.push("it was pulled and is not there".to_owned()),
@@ -129,7 +167,7 @@ pub(crate) async fn empty(daemon: &Daemon, config: &Config) -> Result<String, Do
 }
 
 /// What the daemon has under a name.
-async fn look(daemon: &Daemon, name: &str, language: &str) -> Result<Option<Image>, DockerError> {
+pub(crate) async fn look(daemon: &Daemon, name: &str, language: &str) -> Result<Option<Image>, DockerError> {
     let api = daemon.api().await?;
     let found = match daemon.call("look at an image", api.inspect_image(name)).await {
         Ok(found) => found,
@@ -145,84 +183,20 @@ async fn look(daemon: &Daemon, name: &str, language: &str) -> Result<Option<Imag
         return Err(problem("is not one for Linux"));
     }
     let id = found.id.ok_or_else(|| problem("has no id, says the daemon"))?;
-    let volumes = found.config.and_then(|it| it.volumes).unwrap_or_default();
+    let config = found.config.unwrap_or_default();
     Ok(Some(Image {
         name: name.to_owned(),
-        digest: id.strip_prefix("sha256:").and_then(|it| it.parse().ok()),
+        digest: id.strip_prefix("sha256:").unwrap_or(&id).parse().ok(),
         id,
-        volumes,
+        volumes: config.volumes.unwrap_or_default(),
+        layers: found.root_fs.and_then(|it| it.layers).unwrap_or_default(),
+        labels: config.labels.unwrap_or_default(),
     }))
-}
-
-/// Pulls an image, and tells how far that is.
-async fn pull(daemon: &Daemon, name: &str, progress: &dyn Progress) -> Result<(), DockerError> {
-    const ACTION: &str = "pull an image";
-    let (repository, tag) = split(name);
-    let options = CreateImageOptionsBuilder::default().from_image(repository).tag(tag).build();
-    let api = daemon.api().await?;
-    let step = format!("pull {name}");
-    let mut layers = Layers::default();
-    let mut pulled = std::pin::pin!(api.create_image(Some(options), None, None));
-    // What takes long is told of; what tells nothing any more has failed.
-    while let Some(told) = daemon.call(ACTION, async { Ok(pulled.next().await) }).await? {
-        let told = told.map_err(DockerError::api(ACTION, daemon.within()))?;
-        layers.take(&told);
-        let (done, total) = layers.sum();
-        progress.report(&step, done, total);
-    }
-    Ok(())
-}
-
-/// A name without its tag or digest, and that; `latest` if there is none.
-fn split(name: &str) -> (&str, &str) {
-    if let Some((repository, digest)) = name.split_once('@') {
-        return (repository, digest);
-    }
-    match name.rsplit_once(':') {
-        // A colon before a slash is that of a port.
-        Some((repository, tag)) if !tag.contains('/') => (repository, tag),
-        _ => (name, "latest"),
-    }
-}
-
-/// How far each layer is, in bytes.
-#[derive(Debug, Default)]
-struct Layers(HashMap<String, (u64, u64)>);
-
-impl Layers {
-    fn take(&mut self, told: &CreateImageInfo) {
-        /// Layers of one image that are heeded.
-        const MOST: usize = 1024;
-        let (Some(layer), Some(detail)) = (&told.id, &told.progress_detail) else { return };
-        let number = |it: Option<i64>| it.and_then(|it| u64::try_from(it).ok()).unwrap_or(0);
-        if number(detail.total) > 0 && (self.0.len() < MOST || self.0.contains_key(layer)) {
-            self.0.insert(layer.clone(), (number(detail.current), number(detail.total)));
-        }
-    }
-
-    fn sum(&self) -> (u64, Option<u64>) {
-        let sum = self.0.values().fold((0, 0), |sum, it| (sum.0 + it.0, sum.1 + it.1));
-        (sum.0, Some(sum.1).filter(|it| *it > 0))
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bollard::models::ProgressDetail;
-
-    #[test]
-    fn a_name_is_split_as_registries_do() {
-        for (name, expected) in [
-            ("python:3.12-slim", ("python", "3.12-slim")),
-            ("python", ("python", "latest")),
-            ("localhost:5000/a/b", ("localhost:5000/a/b", "latest")),
-            ("localhost:5000/a/b:c", ("localhost:5000/a/b", "c")),
-            ("a@sha256:00", ("a", "sha256:00")),
-        ] {
-            assert_eq!(split(name), expected);
-        }
-    }
 
     #[test]
     fn an_image_that_is_named_goes_before_the_own_one_and_that_before_the_languages() {
@@ -233,21 +207,5 @@ mod tests {
         assert_eq!(candidates(&config, &spec("")), [own]);
         config.images.insert("python".into(), "mine:1".into());
         assert_eq!(candidates(&config, &spec("python:3")), [("mine:1".into(), true)]);
-    }
-
-    #[test]
-    fn progress_is_the_sum_of_the_layers() {
-        let told = |layer: &str, current, total| CreateImageInfo {
-            id: Some(layer.into()),
-            progress_detail: Some(ProgressDetail { current: Some(current), total: Some(total) }),
-            ..CreateImageInfo::default()
-        };
-        let mut layers = Layers::default();
-        assert_eq!(layers.sum(), (0, None));
-        layers.take(&told("a", 5, 10));
-        layers.take(&told("b", 1, 20));
-        layers.take(&told("a", 10, 10));
-        layers.take(&told("c", -1, -1));
-        assert_eq!(layers.sum(), (11, Some(30)));
     }
 }

@@ -3,20 +3,25 @@
 
 mod agent;
 mod config;
+mod context;
 mod daemon;
 mod doctor;
 mod error;
+mod garbage;
+mod guest;
 mod image;
 mod inspect;
+mod layer;
 mod link;
 mod machine;
 mod owner;
 mod plan;
 mod posture;
 mod probe;
+mod registry;
 mod runtime;
 mod tar;
 
-pub use config::{AgentDelivery, Config};
+pub use config::{Config, Delivery, ImageCache, Login};
 pub use doctor::{Finding, Grade, examine};
 pub use runtime::Manager;

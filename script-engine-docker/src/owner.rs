@@ -21,6 +21,7 @@ use crate::error::DockerError;
 
 const LOCK: &str = "lock";
 const NAME: &str = "name";
+const GUESTS: &str = "guests";
 /// What an owner's folder is called until it is locked.
 const UNBORN: &str = "new-";
 /// How long the end of all of this engine's containers may take.
@@ -87,6 +88,11 @@ impl Owners {
 
     fn record(&self, owner: OwnerId) -> PathBuf {
         self.folder.join(owner.to_string())
+    }
+
+    /// Where the records of an owner's guests are.
+    pub(crate) fn guests(&self, owner: OwnerId) -> PathBuf {
+        self.record(owner).join(GUESTS)
     }
 
     /// Lists all owners on record.
@@ -176,8 +182,10 @@ impl Drop for Living {
 
 impl Drop for Owner {
     fn drop(&mut self) {
-        // Not retired, it stays for whoever reaps what may be left.
+        // Not retired, or with guests, it stays for whoever reaps what may be left.
+        let guests = fs::read_dir(self.folder.join(GUESTS)).is_ok_and(|mut it| it.next().is_some());
         if *self.retired.get_mut()
+            && !guests
             && let Err(error) = fs::remove_dir_all(&self.folder)
         {
             tracing::warn!(owner = %self.id, %error, "the owner's record could not be removed");

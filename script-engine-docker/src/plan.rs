@@ -7,7 +7,7 @@ use bollard::models::{
     ContainerCreateBody, ContainerUpdateBody, HealthConfig, HostConfig, HostConfigCgroupnsModeEnum,
     HostConfigLogConfig, Mount, MountType, MountVolumeOptions, ResourcesUlimits, RestartPolicy, RestartPolicyNameEnum,
 };
-use script_engine_core::{Limits, OwnerId};
+use script_engine_core::{LayerMount, Limits, OwnerId};
 
 /// Where the agent is in every container.
 pub(crate) const AGENT_FOLDER: &str = "/.script-engine";
@@ -42,7 +42,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) image: &'a str,
     /// Folders for which the image asks for volumes.
     pub(crate) volumes: &'a [String],
-    pub(crate) agent: Mount,
+    /// The agent, and what else is mounted.
+    pub(crate) mounts: Vec<Mount>,
     pub(crate) script_id: u32,
     pub(crate) oci_runtime: Option<&'a str>,
     pub(crate) limits: &'a Limits,
@@ -114,7 +115,7 @@ fn host_config(wanted: &Wanted<'_>) -> HostConfig {
         dns: Some(vec![text("127.0.0.1")]),
         restart_policy: Some(RestartPolicy { name: Some(RestartPolicyNameEnum::NO), maximum_retry_count: None }),
         auto_remove: Some(false),
-        mounts: Some(vec![wanted.agent.clone()]),
+        mounts: Some(wanted.mounts.clone()),
         cap_drop: Some(vec![text("ALL")]),
         cap_add: Some(CAPABILITIES.map(text).to_vec()),
         cgroupns_mode: Some(HostConfigCgroupnsModeEnum::PRIVATE),
@@ -181,6 +182,12 @@ pub(crate) fn update(booted: &Limits, limits: &Limits) -> ContainerUpdateBody {
         pids_limit: Some(pids),
         ..ContainerUpdateBody::default()
     }
+}
+
+/// Packages, from a folder of the daemon's machine.
+pub(crate) fn layer_mount(layer: &LayerMount) -> Mount {
+    let source = layer.source.to_string_lossy();
+    Mount { target: Some(layer.at.clone()), ..agent_mount(MountType::BIND, &source, true) }
 }
 
 /// The agent's folder, from a volume or from a folder of the daemon's machine.

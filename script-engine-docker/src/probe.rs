@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bollard::models::SystemInfo;
 use script_engine_core::contract::{BootSpec, Sandbox as _};
 use script_engine_core::sandbox::{AgentSandbox, SessionSettings};
-use script_engine_core::{Capability, Error, ErrorKind, Limits, Mechanism, Restriction, Result};
+use script_engine_core::{Capability, Error, ErrorKind, Limits, Mechanism, Restriction, Result, RuntimeSpec};
 
 use crate::error::DockerError;
 use crate::image::{self, Image};
@@ -70,8 +70,9 @@ pub(crate) async fn prove(shared: &Arc<Shared>) -> Result<(Facts, Capability)> {
     let claimed = facts.capability();
     let spec = BootSpec { limits: Limits::default() };
     let id = image::empty(&shared.daemon, &shared.config).await?;
-    let image = Image { name: "empty".to_owned(), id, digest: None, volumes: Vec::new() };
-    let (booted, script_id) = shared.boot(&image, "probe", &spec, &facts, &claimed).await?;
+    let image = Image { name: "empty".to_owned(), id, ..Image::default() };
+    let runtime = RuntimeSpec { language: "probe".to_owned(), image: String::new(), layer: None };
+    let (booted, script_id) = shared.boot(&image, &runtime, &spec, &facts, &claimed).await?;
     let mut sandbox = AgentSandbox::connect(booted, SessionSettings::default()).await?;
     let build = sandbox.build().to_owned();
     let egress = sandbox.egress().await;

@@ -15,12 +15,14 @@ use script_engine_core::contract::{
     RuntimeManager, SandboxPaths, Target,
 };
 use script_engine_core::{Capability, Enforced, Error, Mechanism, OwnerId, Restriction, Result, RuntimeSpec};
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, oneshot};
 
 use crate::agent::Bringer;
-use crate::config::Config;
+use crate::config::{Config, Delivery};
 use crate::daemon::Daemon;
 use crate::error::DockerError;
+use crate::garbage;
+use crate::guest::{self, Guest};
 use crate::image::{self, Image, Images};
 use crate::machine::{self, Container};
 use crate::owner::{Owner, Owners};
@@ -90,11 +92,18 @@ impl RuntimeManager for Manager {
     }
 
     async fn provide(&self, spec: &RuntimeSpec, progress: &dyn Progress) -> Result<RuntimeLease> {
-        if spec.layer.is_some() {
-            let text = "containers of this backend have no packages but those of their image; name one that has them in `images`";
-            return Err(DockerError::Unsupported(text.to_owned()).into());
+        let before = self.0.images.made();
+        let image = Box::pin(self.0.images.provide(&self.0.daemon, &self.0.config, spec, progress)).await?;
+        if self.0.images.made() > before {
+            // Nobody waits for it, and what can't be removed now is looked at again.
+            let shared = Arc::clone(&self.0);
+            tokio::spawn(async move {
+                let budget = shared.config.image_cache.local_bytes;
+                if let Err(error) = garbage::collect(&shared.daemon, &shared.config, &shared.images, budget).await {
+                    tracing::warn!(%error, "images that nobody uses could not be removed");
+                }
+            });
         }
-        let image = self.0.images.provide(&self.0.daemon, &self.0.config, spec, progress).await?;
         Ok(RuntimeLease { spec: spec.clone(), digest: image.digest, hold: image })
     }
 
@@ -110,7 +119,7 @@ impl RuntimeManager for Manager {
         let Ok(image) = Arc::clone(&lease.hold).downcast::<Image>() else {
             return Err(Error::internal("a lease of another backend was given to the one of Docker"));
         };
-        match self.0.boot(&image, &lease.spec.language, spec, &facts, &capability).await {
+        match self.0.boot(&image, &lease.spec, spec, &facts, &capability).await {
             Ok((booted, _)) => Ok(booted),
             Err(error) => {
                 if error.is_missing() {
@@ -123,11 +132,35 @@ impl RuntimeManager for Manager {
     }
 
     async fn enter(&self, target: &Target, _spec: &BootSpec) -> Result<Booted> {
-        Err(DockerError::Unsupported(format!(
-            "the backend does not enter containers of others, {} among them",
-            target.name
-        ))
-        .into())
+        if self.0.closed.load(Ordering::Relaxed) {
+            return Err(DockerError::Closed.into());
+        }
+        let (_, name) = self.0.next_name();
+        let owner = self.0.owner.id;
+        let record = self.0.owners.guests(owner).join(&name);
+        let (daemon, target) = (Arc::clone(&self.0.daemon), target.clone());
+        let (hand_over, handed) = oneshot::channel();
+        // What is begun in the container goes on there when nobody waits for it any more: it has to be ended.
+        tokio::spawn(async move {
+            let entered = Guest::enter(&daemon, &target, owner, format!(".{name}"), record).await;
+            if let Err(Ok((guest, link, _))) = hand_over.send(entered) {
+                drop(link);
+                if let Err(error) = guest.remove().await {
+                    tracing::warn!(?guest, %error, "a guest that nobody waits for could not be removed");
+                }
+            }
+        });
+        let (guest, link, paths) = handed.await.map_err(|_| DockerError::Closed)??;
+        Ok(Booted {
+            link: Box::new(link),
+            machine: Arc::new(guest),
+            enforcement: guest::capability().report(),
+            // Its scripts are there to do something to the container's own programs and files.
+            filter: Arc::new(Filter::default()),
+            supervise_memory: true,
+            supervise_pids: true,
+            paths,
+        })
     }
 
     async fn owners(&self) -> Result<Vec<OwnerStatus>> {
@@ -148,9 +181,8 @@ impl RuntimeManager for Manager {
         Ok(self.0.reap(owner).await?)
     }
 
-    async fn collect_garbage(&self, _budget_bytes: u64) -> Result<GcReport> {
-        // Images are the operator's; this backend makes none that it could make again.
-        Ok(GcReport::default())
+    async fn collect_garbage(&self, budget_bytes: u64) -> Result<GcReport> {
+        Ok(garbage::collect(&self.0.daemon, &self.0.config, &self.0.images, budget_bytes).await?)
     }
 
     async fn shutdown(&self) -> Result<()> {
@@ -176,7 +208,7 @@ impl Shared {
 
     /// Brings the agent to the daemon, once.
     async fn agent(&self) -> Result<&Mount, DockerError> {
-        let bring = async {
+        let bring = Box::pin(async {
             let (_, helper) = self.next_name();
             let bringer = Bringer {
                 daemon: &self.daemon,
@@ -186,16 +218,16 @@ impl Shared {
                 helper: &helper,
                 image: &image::empty(&self.daemon, &self.config).await?,
             };
-            bringer.bring(self.config.agent).await
-        };
-        self.agent.get_or_try_init(|| Box::pin(bring)).await
+            bringer.bring(self.config.delivery).await
+        });
+        self.agent.get_or_try_init(|| bring).await
     }
 
     /// Boots a container that is claimed to be as `capability` says. Gives its script's user id too.
     pub(crate) async fn boot(
         &self,
         image: &Image,
-        language: &str,
+        runtime: &RuntimeSpec,
         spec: &BootSpec,
         facts: &Facts,
         capability: &Capability,
@@ -203,16 +235,18 @@ impl Shared {
         if self.closed.load(Ordering::Relaxed) {
             return Err(DockerError::Closed);
         }
-        let agent = self.agent().await?.clone();
+        let mut mounts = vec![self.agent().await?.clone()];
+        mounts
+            .extend(runtime.layer.iter().filter(|_| self.config.delivery == Delivery::Mounted).map(plan::layer_mount));
         let (number, name) = self.next_name();
         let script_id = plan::script_id(self.config.id_range, facts.maps_users, self.owner.id.bits() as u64, number);
         let body = plan::container(&Wanted {
             owner: self.owner.id,
             state: self.owners.name(),
-            language,
+            language: &runtime.language,
             image: &image.id,
             volumes: &image.volumes,
-            agent,
+            mounts,
             script_id,
             oci_runtime: self.config.oci_runtime.as_deref(),
             limits: &spec.limits,
@@ -259,6 +293,12 @@ impl Shared {
         for (name, _) in self.containers(&mark).await?.into_iter().filter(|(name, _)| ours.contains(name)) {
             if machine::remove(&self.daemon, &name).await? {
                 report.removed.push(format!("container {name}"));
+            }
+        }
+        for record in std::fs::read_dir(self.owners.guests(owner)).into_iter().flatten().filter_map(|it| it.ok()) {
+            if let Some(guest) = Guest::of_record(&self.daemon, record.path()) {
+                guest.remove().await?;
+                report.removed.push(guest.describe());
             }
         }
         if !own && self.owners.forget(owner)? {

@@ -4,17 +4,17 @@
 use std::collections::HashMap;
 use std::fs;
 use std::path::PathBuf;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use bollard::query_parameters::ListContainersOptionsBuilder;
 use bollard::{API_DEFAULT_VERSION, Docker};
-use script_engine_core::contract::{RuntimeManager, ScriptExecutor};
+use script_engine_core::contract::{RuntimeManager, ScriptExecutor, Target};
 use script_engine_core::executor::PooledExecutor;
 use script_engine_core::sandbox::SessionSettings;
 use script_engine_core::{Error, OwnerId, Result, RuntimeSpec};
-use script_engine_docker::{AgentDelivery, Config, Manager};
+use script_engine_docker::{Config, Delivery, Manager};
 use script_engine_testkit::executor::{ExecutorBackend, script_executor};
 use script_engine_testkit::sandbox::{
     AgentSource, RuntimeBackend, SandboxBackend, SandboxSource, TestTargets, runtime_manager, sandbox,
@@ -27,12 +27,12 @@ const ENDPOINT: &str = "SCRIPT_ENGINE_TEST_DOCKER";
 fn main() -> ExitCode {
     let Ok(endpoint) = std::env::var(ENDPOINT) else { return Conformance::new().main() };
     let folder = Folder::new();
-    let daemon = |agent| Arc::new(Daemon { endpoint: endpoint.clone(), state: folder.0.clone(), agent });
+    let daemon = |delivery| Arc::new(Daemon { endpoint: endpoint.clone(), state: folder.0.clone(), delivery });
     let ledger = include_str!("conformance/docker.ledger");
-    let volume = cases(daemon(AgentDelivery::Volume));
+    let copied = cases(daemon(Delivery::Copied));
     // The agent's way in has nothing to do with scripts.
-    let bind = runtime_manager(daemon(AgentDelivery::Bind));
-    let code = Conformance::new().with("docker", ledger, volume).with("docker::bind", ledger, bind).main();
+    let mounted = runtime_manager(daemon(Delivery::Mounted));
+    let code = Conformance::new().with("docker", ledger, copied).with("docker::mounted", ledger, mounted).main();
     drop(folder);
     code
 }
@@ -66,12 +66,12 @@ impl Drop for Folder {
 struct Daemon {
     endpoint: String,
     state: PathBuf,
-    agent: AgentDelivery,
+    delivery: Delivery,
 }
 
 impl Daemon {
     fn manager(&self, owner: OwnerId) -> Result<Arc<Manager>> {
-        let config = Config { endpoint: self.endpoint.clone(), agent: self.agent, ..Config::new(&self.state) };
+        let config = Config { endpoint: self.endpoint.clone(), delivery: self.delivery, ..Config::new(&self.state) };
         Ok(Arc::new(Manager::open(config, owner)?))
     }
 
@@ -134,10 +134,59 @@ impl RuntimeBackend for Daemon {
     }
 
     fn targets(&self) -> std::result::Result<Arc<dyn TestTargets>, String> {
-        Err("it makes containers of its own and enters no others".to_owned())
+        Ok(Arc::new(Targets(self.endpoint.clone())))
     }
 
     fn provisions(&self) -> std::result::Result<u64, String> {
         Err("an image that is there is only looked up: there is no work to be done once".to_owned())
+    }
+}
+
+/// Containers of somebody else's, made with the `docker` program.
+#[derive(Debug)]
+struct Targets(String);
+
+impl Targets {
+    fn docker(&self, arguments: &[&str]) -> Result<String> {
+        let output = Command::new("docker").args(["--host", &self.0]).args(arguments).output();
+        let output = output.map_err(|error| Error::internal("docker can't be started").with_source(error))?;
+        if output.status.success() {
+            return Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned());
+        }
+        Err(Error::internal(format!("docker {arguments:?}: {}", String::from_utf8_lossy(&output.stderr))))
+    }
+
+    fn run(&self, options: &[&str]) -> Result<Target> {
+        let arguments: Vec<&str> = ["run", "--detach", "--network", "none"]
+            .iter()
+            .chain(options)
+            .chain(&["stella-runtime/bash:base", "sleep", "infinity"])
+            .copied()
+            .collect();
+        Ok(Target { name: self.docker(&arguments)?, user: None })
+    }
+}
+
+#[async_trait]
+impl TestTargets for Targets {
+    async fn make(&self) -> Result<Target> {
+        self.run(&[])
+    }
+
+    async fn make_unfit(&self) -> Result<Target> {
+        // Its one writable folder lets no program be started.
+        self.run(&["--read-only"])
+    }
+
+    async fn inside(&self, target: &Target) -> Result<Vec<String>> {
+        let state = self.docker(&["inspect", "--format", "{{.State.Status}} {{.State.StartedAt}}", &target.name])?;
+        let processes = self.docker(&["top", &target.name, "-eo", "pid,args"])?;
+        let look = "find /tmp /var /dev/shm /run /root /home -print 2>/dev/null | sort";
+        let files = self.docker(&["exec", &target.name, "sh", "-c", look])?;
+        Ok([state, processes, files].iter().flat_map(|it| it.lines()).map(str::to_owned).collect())
+    }
+
+    async fn remove(&self, target: &Target) -> Result<()> {
+        self.docker(&["rm", "--force", &target.name]).map(drop)
     }
 }

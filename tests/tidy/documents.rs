@@ -1,4 +1,5 @@
-//! Documents that must agree with what they describe: the list of decisions, and the README's first example.
+//! Documents that must agree with what they describe: the list of decisions, the README's first example, and what backends
+//! skip.
 
 use crate::assert_none;
 use crate::source::{File, all, root};
@@ -49,6 +50,37 @@ fn dead_links(document: &File, exists: impl Fn(&str) -> bool) -> Vec<String> {
     });
     let dead = relative.filter(|link| !exists(&format!("{folder}{link}")));
     dead.map(|link| format!("{}: the link to `{link}` leads nowhere", document.path)).collect()
+}
+
+/// The rows of docs/backends.md that the ledgers make, each given as its name and its text.
+fn skipped<'a>(ledgers: impl IntoIterator<Item = (&'a str, &'a str)>) -> Vec<String> {
+    let row = |name: &str, line: &str| {
+        let (rule, why) = line.split_once(": ")?;
+        Some(format!("| `{name}` | {rule} | {} |", why.trim()))
+    };
+    let lines = |text: &'a str| text.lines().map(str::trim).filter(|it| !it.is_empty() && !it.starts_with('#'));
+    ledgers
+        .into_iter()
+        .flat_map(|(name, text)| lines(text).filter_map(move |it| row(name, it)).collect::<Vec<_>>())
+        .collect()
+}
+
+#[test]
+fn what_backends_skip_is_told() {
+    let found: Vec<_> =
+        all().into_iter().filter(|it| it.path.ends_with(".ledger") && it.path.contains("/conformance/")).collect();
+    let name = |path: &str| path.rsplit('/').next().unwrap_or_default().trim_end_matches(".ledger").to_owned();
+    let named: Vec<(String, &str)> = found.iter().map(|it| (name(&it.path), it.text.as_str())).collect();
+    let rows = skipped(named.iter().map(|(name, text)| (name.as_str(), *text)));
+    assert!(rows.len() > 5, "{rows:?}");
+    let page = std::fs::read_to_string(root().join("docs/backends.md")).expect("docs/backends.md");
+    let told: Vec<&str> = page.lines().filter(|it| it.starts_with("| `")).collect();
+    let missing =
+        rows.iter().filter(|it| !told.contains(&it.as_str())).map(|it| format!("docs/backends.md lacks {it}"));
+    let stale = told.iter().filter(|it| !rows.iter().any(|row| row == *it)).map(|it| format!("no ledger says {it}"));
+    assert_none(&missing.chain(stale).collect::<Vec<_>>());
+
+    assert_eq!(skipped([("a", "# x\nRM-02: no work\n")]), ["| `a` | RM-02 | no work |"]);
 }
 
 #[test]

@@ -32,6 +32,9 @@ pub(crate) const ENGINE: &[Need] = &[
     need("setpriv", "util-linux"),
 ];
 
+/// What the tests need beside it: they start further engines, and a registry.
+const TEST_NEEDS: &[Need] = &[need("docker-registry", "docker-registry")];
+
 /// A daemon that answers.
 #[derive(Debug)]
 pub(crate) struct Engine {
@@ -156,8 +159,8 @@ fn listen(told: ChildStderr, mut log: std::fs::File, tell: &SyncSender<()>) {
 /// What tests find the engine by. Without it, those that need one are not there.
 const TEST_ENDPOINT: &str = "SCRIPT_ENGINE_TEST_DOCKER";
 
-/// The packages with tests that need an engine.
-const TESTED: &[&str] = &["script-engine-docker"];
+/// What has tests that need an engine.
+const TESTED: &[&[&str]] = &[&["--package", "script-engine-docker"]];
 
 /// Runs the tests on containers.
 pub(crate) fn test() -> Outcome {
@@ -166,14 +169,20 @@ pub(crate) fn test() -> Outcome {
 
 /// The same, with arguments for `cargo test`.
 pub(crate) fn test_with(arguments: &[&str]) -> Outcome {
+    setup::ensure(ENGINE)?;
+    setup::ensure(TEST_NEEDS)?;
     let engine = Engine::ensure()?;
     images::ensure(&engine, images::ALL)?;
-    let mut tests = cargo();
-    tests.args(["test", "--no-fail-fast"]).env(TEST_ENDPOINT, engine.host());
-    for package in TESTED {
-        tests.args(["--package", package]);
+    // All are run even if one fails, so that one round tells everything.
+    let mut failed = Vec::new();
+    for tested in TESTED {
+        let mut tests = cargo();
+        tests.args(["test", "--no-fail-fast"]).env(TEST_ENDPOINT, engine.host());
+        if let Err(error) = run(tests.args(*tested).args(arguments)) {
+            failed.push(error.to_string());
+        }
     }
-    run(tests.args(arguments))
+    if failed.is_empty() { Ok(()) } else { Err(failed.join("\n").into()) }
 }
 
 /// Runs a command with the engine and its images: `DOCKER_HOST` says where it is.

@@ -9,7 +9,7 @@ fn container_of(limits: &Limits, volumes: &[String]) -> ContainerCreateBody {
         language: "python",
         image: "sha256:00",
         volumes,
-        agent: agent_mount(MountType::VOLUME, "agent", true),
+        mounts: vec![agent_mount(MountType::VOLUME, "agent", true)],
         script_id: 7001,
         oci_runtime: None,
         limits,

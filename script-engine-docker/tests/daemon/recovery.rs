@@ -1,0 +1,228 @@
+//! Executions whose engine, stream, container or daemon goes away in the middle.
+
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use script_engine_core::contract::{BootSpec, RuntimeManager as _, ScriptEvent, ScriptExecutor as _, Verdict};
+use script_engine_core::sandbox::AgentSandbox;
+use script_engine_core::{Cancel, ErrorKind, Limits, OwnerId, Stopwatch};
+use script_engine_docker::{Config, Manager};
+use script_engine_testkit::processes_here;
+
+use crate::bench::{BASH, Ended, Folder, Heard, LEASE, config, executor, fresh_owner, job, run, session};
+use crate::private::{Private, docker};
+
+/// What this program is when it is an engine that is to be killed.
+pub(crate) const VICTIM: &str = "victim";
+/// A script that prints and then never ends.
+const ENDLESS: &str = "echo ready; while :; do sleep 1000; done";
+/// How long what ends by itself may take on a loaded machine, its lease included.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waits until no process has `mark` in its command line.
+async fn gone(mark: &str) {
+    let mut turns = tokio::time::interval(Duration::from_millis(20));
+    let none = async {
+        while !processes_here(mark).unwrap().is_empty() {
+            turns.tick().await;
+        }
+    };
+    assert!(tokio::time::timeout(PATIENCE, none).await.is_ok(), "alive are {:?}", processes_here(mark));
+}
+
+fn containers(endpoint: &str, owner: OwnerId) -> Vec<String> {
+    let label = format!("label=script-engine.owner={owner}");
+    let listed = docker(endpoint, &["ps", "--all", "--filter", &label, "--format", "{{.Names}} {{.Status}}"]);
+    listed.lines().map(str::to_owned).collect()
+}
+
+fn mark(owner: OwnerId) -> String {
+    format!("mark-{:032x}", owner.bits().rotate_left(32))
+}
+
+pub(crate) async fn what_is_removed_underneath_ends_clearly(endpoint: &str) {
+    let (folder, owner) = (Folder::new(), fresh_owner());
+    let executor = executor(config(endpoint, &folder.0), owner).await;
+    let mut spawned =
+        executor.spawn(job(ENDLESS, &mark(owner)), &mut Stopwatch::start(), Cancel::never()).await.unwrap();
+    while !matches!(spawned.script.next().await, ScriptEvent::Output { .. }) {}
+    let name = containers(endpoint, owner)[0].split(' ').next().unwrap().to_owned();
+    docker(endpoint, &["rm", "--force", &name]);
+    let event = loop {
+        match spawned.script.next().await {
+            ScriptEvent::Beat(_) => {}
+            other => break other,
+        }
+    };
+    assert!(matches!(event, ScriptEvent::Lost { out_of_memory: false, .. }), "{event:?}");
+    spawned.script.finish().await.unwrap();
+
+    // The image: a name of its own, so that nobody else's is removed.
+    let image = format!("script-engine-test/{}:1", owner);
+    let container = docker(endpoint, &["create", "--label", "of=a-test", BASH, "true"]);
+    docker(endpoint, &["commit", container.trim(), &image]);
+    docker(endpoint, &["rm", container.trim()]);
+    executor.shutdown().await.unwrap();
+    let mut config = config(endpoint, &folder.0);
+    config.images.insert("bash".into(), image.clone());
+    let manager = Manager::open(config, fresh_owner()).unwrap();
+    let runtime = job("", "").runtime;
+    let lease = manager.provide(&runtime, &Heard::default()).await.unwrap();
+    docker(endpoint, &["rmi", &image]);
+    let spec = BootSpec { limits: Limits::default() };
+    let error = manager.boot(&lease, &spec).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
+    let error = manager.provide(&runtime, &Heard::default()).await.unwrap_err();
+    assert!(error.to_string().contains("is not there"), "{error}");
+    manager.shutdown().await.unwrap();
+}
+
+pub(crate) async fn a_daemon_that_hangs_is_not_waited_for(endpoint: &str) {
+    let folder = Folder::new();
+    let mut daemon = Private::start(false);
+    daemon.load(endpoint, BASH);
+    let config = Config { call_timeout: Duration::from_secs(2), ..config(&daemon.endpoint(), &folder.0) };
+    let manager = Manager::open(config.clone(), fresh_owner()).unwrap();
+    manager.probe().await.unwrap();
+    let lease = manager.provide(&job("", "").runtime, &Heard::default()).await.unwrap();
+    daemon.signal("-STOP");
+    let spec = BootSpec { limits: Limits::default() };
+    let error = tokio::time::timeout(PATIENCE, manager.owners()).await.unwrap().unwrap_err();
+    assert!(error.kind() == ErrorKind::Unavailable && error.to_string().contains("within 2s"), "{error}");
+    // A boot fails when what it began is cleared up, for which the daemon must be back.
+    let boot = manager.boot(&lease, &spec);
+    let back = async {
+        let begun = Manager::open(config, fresh_owner()).unwrap();
+        drop(begun.owners().await.unwrap_err());
+        daemon.signal("-CONT");
+        begun.shutdown().await.unwrap();
+    };
+    let (booted, ()) = tokio::join!(tokio::time::timeout(PATIENCE, boot), back);
+    match booted.unwrap() {
+        Ok(booted) => booted.machine.destroy().await.unwrap(),
+        Err(error) => assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}"),
+    }
+    manager.shutdown().await.unwrap();
+}
+
+/// Runs a script that never ends, says so, and waits to be killed.
+pub(crate) async fn be_the_victim(arguments: &[String]) {
+    let [endpoint, state, owner] = arguments else { panic!("{arguments:?}") };
+    let owner: OwnerId = owner.parse().unwrap();
+    let executor = executor(config(endpoint, state.as_ref()), owner).await;
+    drop(run(&executor, job(ENDLESS, &mark(owner))).await);
+}
+
+pub(crate) async fn an_engine_that_is_killed_leaves_nothing_that_lives(endpoint: &str) {
+    let (folder, owner) = (Folder::new(), fresh_owner());
+    let mut victim = Command::new(std::env::current_exe().unwrap())
+        .args([VICTIM, endpoint, folder.0.to_str().unwrap(), &owner.to_string()])
+        .stdin(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mark = mark(owner);
+    let mut turns = tokio::time::interval(Duration::from_millis(20));
+    while processes_here(&mark).unwrap().is_empty() {
+        turns.tick().await;
+    }
+    let next = Manager::open(config(endpoint, &folder.0), fresh_owner()).unwrap();
+    let alive =
+        |owners: &[script_engine_core::contract::OwnerStatus]| owners.iter().any(|it| it.owner == owner && it.alive);
+    assert!(alive(&next.owners().await.unwrap()));
+    assert_eq!(next.reap(owner).await.unwrap_err().kind(), ErrorKind::Conflict);
+    victim.kill().unwrap();
+    victim.wait().unwrap();
+    gone(&mark).await;
+    assert!(!alive(&next.owners().await.unwrap()));
+    let report = next.reap(owner).await.unwrap();
+    assert!(!report.removed.is_empty());
+    assert!(containers(endpoint, owner).is_empty());
+    assert_eq!(next.reap(owner).await.unwrap().removed, Vec::<String>::new());
+    next.shutdown().await.unwrap();
+}
+
+pub(crate) async fn a_stream_that_is_lost_ends_the_script(endpoint: &str) {
+    let (folder, owner) = (Folder::new(), fresh_owner());
+    let manager = Manager::open(config(endpoint, &folder.0), owner).unwrap();
+    let lease = manager.provide(&job("", "").runtime, &Heard::default()).await.unwrap();
+    let booted = manager.boot(&lease, &BootSpec { limits: Limits::default() }).await.unwrap();
+    let machine = Arc::clone(&booted.machine);
+    let mut sandbox = AgentSandbox::connect(booted, session()).await.unwrap();
+    let job = job(ENDLESS, &mark(owner));
+    script_engine_core::contract::Sandbox::put(&mut sandbox, &job.files).await.unwrap();
+    drop(script_engine_core::contract::Sandbox::start(&mut sandbox, &job).await.unwrap());
+    assert!(!processes_here(&mark(owner)).unwrap().is_empty());
+    // With it goes the stream, and nothing else: the machine is still held.
+    drop(sandbox);
+    gone(&mark(owner)).await;
+    let mut turns = tokio::time::interval(Duration::from_millis(20));
+    while machine.verdict().await == Verdict::Alive {
+        turns.tick().await;
+    }
+    machine.destroy().await.unwrap();
+    assert!(containers(endpoint, owner).is_empty());
+    manager.shutdown().await.unwrap();
+}
+
+pub(crate) async fn twenty_executions_outlive_the_death_of_the_daemon(endpoint: &str) {
+    let (folder, owner) = (Folder::new(), fresh_owner());
+    let mut daemon = Private::start(false);
+    daemon.load(endpoint, BASH);
+    let executor = Arc::new(executor(config(&daemon.endpoint(), &folder.0), owner).await);
+    let mark = mark(owner);
+    let mut all = tokio::task::JoinSet::new();
+    for _ in 0..20 {
+        let (executor, mark) = (Arc::clone(&executor), mark.clone());
+        all.spawn(async move { run(executor.as_ref(), job(ENDLESS, &mark)).await });
+    }
+    let mut turns = tokio::time::interval(Duration::from_millis(20));
+    while processes_here(&mark).unwrap().len() < 10 {
+        turns.tick().await;
+    }
+    daemon.signal("-KILL");
+    // Without the daemon, the agents end the scripts when their lease is over.
+    gone(&mark).await;
+    daemon.start_again();
+    let mut ends = 0;
+    while let Some(ended) = all.join_next().await {
+        match ended.unwrap() {
+            Ok(Ended::Lost) => ends += 1,
+            Err(error) if error.kind() == ErrorKind::Unavailable => ends += 1,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(ends, 20);
+    executor.reap(owner).await.unwrap();
+    assert_eq!(containers(&daemon.endpoint(), owner), Vec::<String>::new());
+    let again = run(executor.as_ref(), job("echo again", &mark)).await.unwrap();
+    assert!(matches!(&again, Ended::Exited(_, text) if text == "again\n"), "{again:?}");
+    executor.shutdown().await.unwrap();
+}
+
+pub(crate) async fn a_daemon_with_live_restore_changes_nothing(endpoint: &str) {
+    let folder = Folder::new();
+    let mut daemon = Private::start(true);
+    daemon.load(endpoint, BASH);
+    for signal in ["-TERM", "-KILL"] {
+        let owner = fresh_owner();
+        let executor = Arc::new(executor(config(&daemon.endpoint(), &folder.0), owner).await);
+        let mark = mark(owner);
+        let ended = tokio::spawn({
+            let (executor, mark) = (Arc::clone(&executor), mark.clone());
+            async move { run(executor.as_ref(), job(ENDLESS, &mark)).await }
+        });
+        let mut turns = tokio::time::interval(Duration::from_millis(20));
+        while processes_here(&mark).unwrap().is_empty() {
+            turns.tick().await;
+        }
+        daemon.signal(signal);
+        tokio::time::timeout(PATIENCE + LEASE, gone(&mark)).await.unwrap();
+        daemon.start_again();
+        let ended = ended.await.unwrap();
+        assert!(matches!(ended, Ok(Ended::Lost)), "{ended:?}");
+        executor.reap(owner).await.unwrap();
+        assert_eq!(containers(&daemon.endpoint(), owner), Vec::<String>::new());
+        executor.shutdown().await.unwrap();
+    }
+}
