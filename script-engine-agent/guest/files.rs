@@ -8,7 +8,7 @@ use crate::serve::Config;
 use crate::serve::link::Link;
 use crate::sys::file::{self, Kind, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_PATH, O_RDONLY, O_WRONLY};
 use crate::sys::{self, Errno, identity};
-use crate::wire::{FromAgent, MAX_DATA, Place, Stream};
+use crate::wire::{FromAgent, MAX_DATA, Place, Stream, gate};
 
 /// The longest path that is accepted (`PATH_MAX`).
 const MAX_PATH: usize = 4096;
@@ -59,11 +59,15 @@ impl Files {
 
     fn write(&mut self, config: &Config, piece: &Piece) -> Result<(), (&'static str, Errno)> {
         let (root, owner) = match piece.place {
-            Place::Scripts => (&config.scripts_dir, None),
+            Place::Scripts | Place::Gate => (&config.scripts_dir, None),
             Place::Work => (&config.work_dir, config.script_uid),
         };
+        let below = if piece.place == Place::Gate { Some(gate::FOLDER.as_bytes()) } else { None };
         let mut open = if piece.offset == 0 {
-            let names = split(&piece.path).ok_or(("not a relative path of plain names:", Errno::EINVAL))?;
+            let mut names = split(&piece.path).ok_or(("not a relative path of plain names:", Errno::EINVAL))?;
+            if let Some(folder) = below {
+                names.insert(0, folder);
+            }
             let file = identity::as_file_user(owner, || create(root, &names)).map_err(|it| ("cannot create", it))?;
             Open { place: piece.place, path: piece.path.clone(), file, length: 0 }
         } else {

@@ -28,6 +28,7 @@ mod language_settings;
 mod limits;
 pub mod network;
 mod outcome;
+mod prime;
 mod registry;
 mod request;
 pub mod script;
@@ -57,6 +58,7 @@ pub use network::{
 };
 pub use outcome::{BrokenLimit, CancelReason, Exit, ExitReport, Fault, Outcome, RetryAdvice, TimeoutCause, Usage};
 pub use packages::{DependencyScope, ScriptDependency};
+pub use prime::Prime;
 pub use registry::StoreRegistry;
 pub use request::{ExecutionRequest, OnOutputLimit, Priority, Stdin};
 pub use script::{EntryPoint, ScriptDraft, ScriptVersion};

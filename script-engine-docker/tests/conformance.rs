@@ -125,6 +125,10 @@ impl SandboxBackend for Daemon {
     fn resets(&self) -> std::result::Result<(), String> {
         Ok(())
     }
+
+    fn primes(&self) -> std::result::Result<(), String> {
+        Ok(())
+    }
 }
 
 #[async_trait]

@@ -29,6 +29,7 @@ mod hash_bang;
 mod interpreter;
 mod java;
 pub mod packages;
+mod prime;
 mod python;
 mod sample;
 mod source_text;
@@ -79,6 +80,10 @@ mod tests {
             assert_eq!(info.limits.problems(), vec![]);
             assert_eq!(info.limits.with(&info.step_limits).problems(), vec![]);
             assert!(info.extensions.iter().any(|it| Some(it.as_str()) == info.entry_point.extension()));
+            if let Some(prime) = language.prime() {
+                assert!(!prime.files.is_empty() && prime.serves[1..].iter().all(|it| prime.argv.contains(it)));
+            }
+            assert_eq!(language.prime().is_some(), ["python", "typescript"].contains(&info.id.as_str()));
             assert!(language.fingerprint().starts_with(info.id.as_str()));
         }
     }

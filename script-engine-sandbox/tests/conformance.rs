@@ -140,6 +140,10 @@ impl SandboxBackend for Linux {
             Isolation::Process => Err("without namespaces there is no telling what a script left".to_owned()),
         }
     }
+
+    fn primes(&self) -> Result<(), String> {
+        Ok(())
+    }
 }
 
 #[async_trait]

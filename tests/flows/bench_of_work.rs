@@ -10,7 +10,7 @@ use script_engine_core::memory::MemorySecrets;
 use script_engine_core::packages::{Declared, DependencyLock};
 use script_engine_core::{
     Engine, EngineBuilder, EntryPoint, ExecutionRecord, ExecutionRequest, Identity, JobFile, LanguageId,
-    LimitOverrides, Limits, RelPath, Result, ScriptDraft, ScriptName, Settings,
+    LimitOverrides, Limits, Prime, RelPath, Result, ScriptDraft, ScriptName, Settings,
 };
 use script_engine_testkit::fake::{Action, FakeExecutor};
 
@@ -49,6 +49,10 @@ impl Language for Acts {
 
     fn toolchain(&self, _source: Option<&Source>) -> Result<Work<Toolchain>> {
         Ok(Work::Done(Toolchain { name: "acts".into(), version: "1".into(), place: String::new() }))
+    }
+
+    fn prime(&self) -> Option<Prime> {
+        None
     }
 
     fn fingerprint(&self) -> String {

@@ -3,6 +3,7 @@
 
 pub mod child;
 pub mod filter;
+pub mod gate;
 pub mod start;
 pub mod streams;
 pub mod stub;

@@ -3,13 +3,14 @@
 use std::ffi::CString;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 
-use super::child::{Child, Failure, Program};
+use super::child::{Child, Failure, Program, REPORT};
 use super::filter::Filter;
+use super::gate::Gate;
 use super::stub;
 use crate::serve::{Config, Containment};
 use crate::sys::{self, Errno, file, identity, process};
 use crate::usage;
-use crate::wire::Start;
+use crate::wire::{Start, gate};
 
 /// Bytes that a script may print before the agent has looked.
 const OUTPUT_PIPE: usize = 256 * 1024;
@@ -25,6 +26,8 @@ pub struct Launched {
     pub stub: Option<Stub>,
     /// Ends when the program is executed; says why if it could not be.
     pub report: OwnedFd,
+    /// Where a primed program waits.
+    pub gate: Option<Gate>,
     pub stdin: Option<OwnedFd>,
     pub stdout: OwnedFd,
     pub stderr: OwnedFd,
@@ -39,6 +42,20 @@ pub struct Stub {
 
 /// Starts the job's program.
 pub fn start(config: &Config, filter: &Filter, start: &Start, environment: &[Vec<u8>]) -> Result<Launched, Failure> {
+    launch(&script(config, filter, start, environment)?, start.stdin, false)
+}
+
+/// Starts a program that waits for its job at its gate. It goes the same way as every other.
+pub fn prime(config: &Config, filter: &Filter, start: &Start, environment: &[Vec<u8>]) -> Result<Launched, Failure> {
+    launch(&script(config, filter, start, environment)?, start.stdin, true)
+}
+
+fn script<'a>(
+    config: &'a Config,
+    filter: &'a Filter,
+    start: &'a Start,
+    environment: &[Vec<u8>],
+) -> Result<Child<'a>, Failure> {
     let texts = |items: &mut dyn Iterator<Item = &Vec<u8>>, what: &str| -> Result<Vec<CString>, Failure> {
         items
             .map(|it| sys::c_string(it))
@@ -52,15 +69,15 @@ pub fn start(config: &Config, filter: &Filter, start: &Start, environment: &[Vec
         arguments: texts(&mut start.argv.iter(), "arguments")?,
         environment: texts(&mut environment.iter().chain(&start.env), "environment")?,
     };
-    launch(&Child { config, filter, start, program }, start.stdin)
+    Ok(Child { config, filter, start, program })
 }
 
 /// Starts a child that goes the same way as a script and then tells how it finds itself.
 pub fn start_posture(config: &Config, filter: &Filter, start: &Start) -> Result<Launched, Failure> {
-    launch(&Child { config, filter, start, program: Program::Posture }, false)
+    launch(&Child { config, filter, start, program: Program::Posture }, false, false)
 }
 
-fn launch(child: &Child<'_>, feed: bool) -> Result<Launched, Failure> {
+fn launch(child: &Child<'_>, feed: bool, gated: bool) -> Result<Launched, Failure> {
     if child.config.containment == Containment::Flat && process::id() != 1 && !usage::can_look() {
         let text = "without /proc and without a pid namespace what a script starts could not be found again";
         return Err(Failure::new("start", text.to_owned(), Errno::ENOSYS));
@@ -84,7 +101,18 @@ fn launch(child: &Child<'_>, feed: bool) -> Result<Launched, Failure> {
     }
     file::widen_pipe(&stdout.0, OUTPUT_PIPE);
 
-    let mut given = vec![stdin.0.as_raw_fd(), stdout.1.as_raw_fd(), stderr.1.as_raw_fd(), report.1.as_raw_fd()];
+    let standard = [stdin.0.as_raw_fd(), stdout.1.as_raw_fd(), stderr.1.as_raw_fd(), report.1.as_raw_fd()];
+    let mut given: Vec<(i32, i32)> = (0..=REPORT).zip(standard).collect();
+    let gate = if gated {
+        let (job, said) = (file::pipe().map_err(fail("a gate"))?, file::pipe().map_err(fail("a gate"))?);
+        for end in [&job.1, &said.0] {
+            file::set_nonblocking(end.as_raw_fd()).map_err(fail("a gate"))?;
+        }
+        given.extend([(gate::JOB, job.0.as_raw_fd()), (gate::REPORT, said.1.as_raw_fd())]);
+        Some((job, said))
+    } else {
+        None
+    };
     let (pid, stub) = match child.config.containment {
         Containment::Flat => {
             let pid = process::fork(0).map_err(fail("a child"))?;
@@ -99,7 +127,7 @@ fn launch(child: &Child<'_>, feed: bool) -> Result<Launched, Failure> {
             for end in [&orders.1, &reports.0] {
                 file::set_nonblocking(end.as_raw_fd()).map_err(fail("a pipe"))?;
             }
-            given.extend([orders.0.as_raw_fd(), reports.1.as_raw_fd()]);
+            given.extend([(stub::ORDERS, orders.0.as_raw_fd()), (stub::REPORTS, reports.1.as_raw_fd())]);
             let pid = process::fork(process::CLONE_NEWPID | process::CLONE_NEWNS).map_err(fail("a pid namespace"))?;
             if pid == 0 {
                 arrange(&given);
@@ -108,19 +136,23 @@ fn launch(child: &Child<'_>, feed: bool) -> Result<Launched, Failure> {
             (pid, Some(Stub { orders: orders.1, reports: reports.0 }))
         }
     };
-    Ok(Launched { pid, stub, report: report.0, stdin: stdin.1, stdout: stdout.0, stderr: stderr.0 })
+    let gate = gate.map(|(job, said)| Gate::new(said.0, job.1));
+    Ok(Launched { pid, stub, report: report.0, gate, stdin: stdin.1, stdout: stdout.0, stderr: stderr.0 })
 }
 
-/// Gives the descriptors the numbers from 0 on and closes everything else. The first three stay open
-/// across exec.
-fn arrange(given: &[i32]) {
-    let moved: sys::Result<Vec<i32>> = given.iter().map(|it| file::duplicate_above(*it, ABOVE)).collect();
+/// Gives the descriptors these numbers, of which the last is the highest, and closes everything else. The standard
+/// streams and the gate stay open across exec.
+fn arrange(given: &[(i32, i32)]) {
+    let moved: sys::Result<Vec<(i32, i32)>> =
+        given.iter().map(|(number, fd)| Ok((*number, file::duplicate_above(*fd, ABOVE)?))).collect();
     let Ok(moved) = moved else { process::exit(127) };
-    for (number, fd) in (0..).zip(&moved) {
-        let flags = if number < 3 { 0 } else { file::O_CLOEXEC };
-        if file::duplicate_to(*fd, number, flags).is_err() {
+    let end = moved.last().map_or(0, |(number, _)| number + 1);
+    (0..end).for_each(file::close);
+    for (number, fd) in &moved {
+        let kept = *number < REPORT || matches!(*number, gate::JOB | gate::REPORT);
+        if file::duplicate_to(*fd, *number, if kept { 0 } else { file::O_CLOEXEC }).is_err() {
             process::exit(127);
         }
     }
-    file::close_from(moved.len() as i32);
+    file::close_from(end);
 }

@@ -115,6 +115,11 @@ impl Output {
         Ok(())
     }
 
+    /// Bytes that nobody has taken yet.
+    pub fn waiting(&self) -> usize {
+        self.pipe.as_ref().and_then(|it| file::waiting(it.as_raw_fd()).ok()).unwrap_or(0)
+    }
+
     /// Gives up on what may still come.
     pub fn abandon(&mut self) {
         self.pipe = None;

@@ -3,16 +3,16 @@
 
 use std::os::fd::{AsFd as _, AsRawFd as _};
 
-use super::child::{Child, Failure, REPORT, go_first};
+use super::child::{Child, Failure, go_first};
 use crate::sys::mount::{MS_BIND, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_PRIVATE, MS_RDONLY, MS_REC, MS_REMOUNT, mount};
 use crate::sys::poll::{Entry, IN, poll};
 use crate::sys::process::Waited;
 use crate::sys::{self, Errno, file, process, signal};
 
-/// Where orders come from: each byte is a signal for every process of the script.
-const ORDERS: i32 = 4;
+/// Where orders come from: each byte is a signal for every process of the script. Above the gate.
+pub const ORDERS: i32 = 6;
 /// Where reports go.
-const REPORTS: i32 = 5;
+pub const REPORTS: i32 = 7;
 /// Files of /proc that tell about the machine rather than the script, after Docker's list.
 const HIDDEN_FILES: [&str; 6] = ["kcore", "keys", "latency_stats", "sched_debug", "timer_list", "timer_stats"];
 /// Folders of that kind.
@@ -54,7 +54,7 @@ impl Report {
     }
 }
 
-/// Is the stub. Its descriptors are the script's standard streams, [`REPORT`], orders and reports.
+/// Is the stub. Its descriptors are the script's standard streams, [`REPORT`](super::child::REPORT), orders and reports.
 pub fn be(child: &Child<'_>) -> ! {
     if let Err(failure) = isolate(child) {
         failure.report();
@@ -65,7 +65,7 @@ pub fn be(child: &Child<'_>) -> ! {
             child.become_script()
         }
         Ok(script) => {
-            for fd in 0..=REPORT {
+            for fd in 0..ORDERS {
                 file::close(fd);
             }
             let code = if tend(script).is_ok() { 0 } else { 1 };

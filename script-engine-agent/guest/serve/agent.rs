@@ -4,7 +4,12 @@
 use std::collections::VecDeque;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 
+mod begin;
+
+use begin::Pending;
+
 use super::egress::Egress;
+use super::job::primed::{self, Waiting};
 use super::job::{Job, Purpose, Surroundings, fault};
 use super::link::{Link, Received};
 use super::{Config, Containment};
@@ -56,6 +61,8 @@ pub struct Agent {
     job: Option<Job>,
     /// The way out of the job, or of the next one.
     egress: Option<Egress>,
+    /// A start that a primed program was offered, or that waits until one which can't serve it is gone.
+    pending: Option<Pending>,
     reset: Option<Reset>,
     origin: Origin,
     /// A reset that waits for the end of the job.
@@ -100,6 +107,7 @@ impl Agent {
             fetch: None,
             job: None,
             egress: None,
+            pending: None,
             reset: None,
             reset_wanted: None,
             last_start: Start { file_bytes: u64::MAX, ..Start::default() },
@@ -298,7 +306,8 @@ impl Agent {
                 }
             }
             ToAgent::Env { vars } => self.take_environment(vars),
-            ToAgent::Start(start) => self.start(execution, &start),
+            ToAgent::Prime { start, limit_ms } => self.prime(execution, &start, limit_ms),
+            ToAgent::Start(start) => self.start(execution, *start),
             ToAgent::Data { stream: Stream::Stdin, bytes, .. } => {
                 // What comes for a script that is over came too late, which is nobody's fault.
                 if job.is_some_and(|it| !it.feed(&bytes, &mut self.link)) {
@@ -341,6 +350,7 @@ impl Agent {
             }
             ToAgent::Reset => {
                 self.reset_wanted = Some(execution);
+                self.pending = None;
                 if let Some(job) = &mut self.job {
                     job.abandon();
                 }
@@ -351,74 +361,6 @@ impl Agent {
         Ok(())
     }
 
-    fn take_environment(&mut self, vars: Vec<Vec<u8>>) {
-        let length: usize = self.environment.iter().chain(&vars).map(|it| it.len() + 1).sum();
-        if length > MAX_ENVIRONMENT {
-            let text = format!("an environment of {length} bytes, at most {MAX_ENVIRONMENT}");
-            self.incomplete.get_or_insert(Failure::new("env", text, Errno::E2BIG));
-        } else {
-            self.environment.extend(vars);
-        }
-    }
-
-    fn start(&mut self, execution: u32, wanted: &Start) {
-        let environment = std::mem::take(&mut self.environment);
-        let incomplete = std::mem::take(&mut self.incomplete);
-        let launched = if self.is_busy() {
-            let text = "the sandbox is not done with what it was told before";
-            Err(Failure::new("start", text.to_owned(), Errno::EBUSY))
-        } else if let Some(failure) = incomplete {
-            Err(failure)
-        } else {
-            start::start(&self.config, &self.filter, wanted, &environment)
-        };
-        match launched {
-            Ok(launched) => {
-                self.job = Some(Job::new(execution, launched, wanted, Purpose::Script, self.beat_ms));
-                self.last_start = wanted.clone();
-            }
-            Err(failure) => {
-                self.egress = None;
-                self.link.send(execution, &fault(failure));
-            }
-        }
-    }
-
-    fn listen(&mut self, execution: u32, listen: &Listen) {
-        self.egress = None;
-        let opened = if self.is_busy() {
-            Err(Failure::new("listen", "the sandbox is not done with its job".to_owned(), Errno::EBUSY))
-        } else {
-            Egress::open(execution, listen)
-        };
-        match opened {
-            Ok(egress) => {
-                self.egress = Some(egress);
-                self.link.send(execution, &FromAgent::Listening);
-            }
-            Err(failure) => self.link.send(execution, &fault(failure)),
-        }
-    }
-
-    fn posture(&mut self, execution: u32) {
-        let launched = if self.is_busy() {
-            Err(Failure::new("posture", "a script is under way".to_owned(), Errno::EBUSY))
-        } else {
-            start::start_posture(&self.config, &self.filter, &self.last_start)
-        };
-        match launched {
-            Ok(launched) => {
-                let purpose = Purpose::Posture(Vec::new());
-                self.job = Some(Job::new(execution, launched, &self.last_start, purpose, self.beat_ms));
-            }
-            Err(failure) => self.link.send(execution, &fault(failure)),
-        }
-    }
-
-    fn is_busy(&self) -> bool {
-        self.job.is_some() || self.reset.is_some() || self.reset_wanted.is_some()
-    }
-
     fn advance(&mut self) {
         if let Some(job) = self.job.take() {
             let mut around = Surroundings {
@@ -427,11 +369,17 @@ impl Agent {
                 egress: &mut self.egress,
                 beat_ms: self.beat_ms,
             };
+            let primed = job.is_primed();
             self.job = job.advance(&mut around);
             if self.job.is_none() {
-                // No other job has it.
-                self.egress = None;
+                if primed {
+                    primed::remove_gate(&self.config);
+                } else {
+                    // No other job has it.
+                    self.egress = None;
+                }
             }
+            self.start_pending();
         }
         self.advance_fetch();
         if self.job.is_none()
@@ -471,6 +419,7 @@ fn features(config: &Config) -> u32 {
         (config.private, feature::RESET),
         // A network that is shared with others is no place to listen for one script.
         (config.private, feature::LISTEN),
+        (true, feature::PRIME),
     ];
     bits.iter().filter(|(holds, _)| *holds).fold(0, |sum, (_, bit)| sum | bit)
 }

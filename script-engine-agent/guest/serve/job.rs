@@ -3,6 +3,11 @@
 
 use std::os::fd::{AsRawFd as _, OwnedFd};
 
+pub mod primed;
+mod watch;
+
+use primed::Waiting;
+
 use super::egress::Egress;
 use super::link::Link;
 use super::{Config, Containment};
@@ -14,7 +19,7 @@ use crate::script::stub::Report;
 use crate::sys::poll::{Entry, IN};
 use crate::sys::process::Ended;
 use crate::sys::{Errno, file, process, signal, time};
-use crate::usage::{self, Group, Sample, Stores};
+use crate::usage::{Group, Sample, Stores};
 use crate::wire::{FromAgent, Start, Stream};
 
 /// How often killing is tried again until nothing is left.
@@ -51,6 +56,8 @@ pub enum Purpose {
     Script,
     /// The output is facts for a `PostureReport`.
     Posture(Vec<u8>),
+    /// There is no script yet.
+    Primed(Waiting),
 }
 
 /// A job under way.
@@ -63,6 +70,8 @@ pub struct Job {
     stub: Option<Stub>,
     report: Option<OwnedFd>,
     reported: Vec<u8>,
+    /// Why a primed program can't be used.
+    refusal: Option<Failure>,
     /// Whether the engine was told that the program was executed.
     started: bool,
     stdin: Input,
@@ -106,7 +115,7 @@ pub struct Surroundings<'a> {
 impl Job {
     pub fn new(execution: u32, launched: Launched, start: &Start, purpose: Purpose, beat_ms: u64) -> Self {
         let now = time::monotonic_ms();
-        let window = if matches!(purpose, Purpose::Script) { start.window } else { u32::MAX };
+        let window = if matches!(purpose, Purpose::Posture(_)) { u32::MAX } else { start.window };
         Self {
             execution,
             purpose,
@@ -115,6 +124,7 @@ impl Job {
             stub: launched.stub,
             report: Some(launched.report),
             reported: Vec::new(),
+            refusal: None,
             started: false,
             stdin: Input::new(launched.stdin),
             outputs: [
@@ -148,6 +158,9 @@ impl Job {
         entries.extend(self.report.iter().map(|it| Entry::new(it.as_raw_fd(), IN)));
         entries.extend(self.stub.iter().map(|it| Entry::new(it.reports.as_raw_fd(), IN)));
         entries.extend(self.stdin.entry());
+        if let Purpose::Primed(waiting) = &self.purpose {
+            waiting.gate.entries(entries);
+        }
         let full = full && matches!(self.purpose, Purpose::Script);
         if !self.started {
             // What a script prints comes after the word that it was started.
@@ -158,6 +171,9 @@ impl Job {
 
     /// When to look again though nothing is ready.
     pub fn deadline(&self) -> u64 {
+        if let (Purpose::Primed(waiting), Phase::Starting | Phase::Running) = (&self.purpose, self.phase) {
+            return waiting.deadline();
+        }
         let phase = match self.phase {
             Phase::Starting | Phase::Running => u64::MAX,
             Phase::Leaking { until } | Phase::Draining { until } => until,
@@ -175,12 +191,16 @@ impl Job {
             self.read_report()?;
         } else if is(self.stub.as_ref().map(|it| &it.reports)) {
             self.read_stub();
+        } else if let Purpose::Primed(waiting) = &mut self.purpose
+            && waiting.gate.has(entry.fd)
+        {
+            waiting.gate.pump();
         } else if self.stdin.entry().is_some_and(|it| it.fd == entry.fd) {
             self.stdin.pump(around.link, self.execution);
         } else if let Some(output) = self.outputs.iter_mut().find(|it| it.has(entry.fd)) {
             let mut sink = match &mut self.purpose {
-                Purpose::Script => Sink::Link(around.link, self.execution),
                 Purpose::Posture(buffer) => Sink::Buffer(buffer),
+                Purpose::Script | Purpose::Primed(_) => Sink::Link(around.link, self.execution),
             };
             output.pump(entry.revents, &mut sink)?;
         }
@@ -212,6 +232,7 @@ impl Job {
     /// Moves on as far as it can. Gives the job back unless it is over.
     pub fn advance(mut self, around: &mut Surroundings<'_>) -> Option<Self> {
         let now = time::monotonic_ms();
+        self.advance_primed(now, around.config, around.link);
         if self.is_watched() && now >= self.next_watch {
             self.watch(now, around.config);
         }
@@ -226,6 +247,7 @@ impl Job {
                     self.announce(around.link);
                     self.phase = Phase::Running;
                 }
+                Phase::Running if self.ended.is_some() && self.is_primed() => self.abandon(),
                 Phase::Running if self.ended.is_some() => {
                     self.phase = Phase::Leaking { until: now + self.limits.leak_ms };
                 }
@@ -272,7 +294,7 @@ impl Job {
                 }
             }
         }
-        if self.is_alive() && now >= self.next_beat {
+        if self.is_alive() && !self.is_primed() && now >= self.next_beat {
             self.beat(now, around);
         }
         Some(self)
@@ -333,7 +355,7 @@ impl Job {
     }
 
     fn is_watched(&self) -> bool {
-        self.is_alive() && (self.limits.memory > 0 || self.limits.processes > 0)
+        self.is_alive() && !self.is_primed() && (self.limits.memory > 0 || self.limits.processes > 0)
     }
 
     fn kill(&mut self, now: u64) {
@@ -368,6 +390,9 @@ impl Job {
 
     /// Says that the program was executed.
     fn announce(&mut self, link: &mut Link) {
+        if self.is_primed() {
+            return;
+        }
         self.started = true;
         if matches!(self.purpose, Purpose::Script) {
             link.send(self.execution, &FromAgent::Started { time_us: time::wall_us() });
@@ -409,42 +434,10 @@ impl Job {
         }
     }
 
-    fn sample(&mut self, config: &Config) -> Sample {
-        let root = if config.containment == Containment::Nested { self.pid } else { process::id() };
-        // Elsewhere they hold what is not the script's.
-        let own: [&[u8]; 3] = [&config.work_dir, &config.tmp_dir, b"/dev/shm"];
-        let stores = Stores { folders: if config.private { &own } else { &[] }, ipc: config.private };
-        let limit = if self.limits.memory > 0 { self.limits.memory } else { u64::MAX };
-        let mut sample = usage::sample(root, stores, limit);
-        sample.cpu_us += self.used.user_us + self.used.system_us;
-        self.peak = self.peak.max(sample.memory);
-        self.last = sample;
-        sample
-    }
-
-    fn watch(&mut self, now: u64, config: &Config) {
-        let sample = self.sample(config);
-        let after = time::monotonic_ms();
-        // Of very many processes a look takes long; most of the time is still theirs.
-        self.next_watch = after + WATCH_MS.max(4 * (after - now));
-        self.out_of_memory |= self.limits.memory > 0 && sample.memory > self.limits.memory;
-        self.too_many_processes |= self.limits.processes > 0 && sample.processes > self.limits.processes;
-        if self.out_of_memory || self.too_many_processes {
-            self.signal(signal::SIGKILL);
-        }
-    }
-
-    fn beat(&mut self, now: u64, around: &mut Surroundings<'_>) {
-        self.next_beat = now + around.beat_ms;
-        let sample = if self.is_watched() { self.last } else { self.sample(around.config) };
-        // Who does not read learns nothing from more of them.
-        if matches!(self.purpose, Purpose::Script) && !around.link.is_full() {
-            let Sample { cpu_us, memory, processes } = sample;
-            around.link.send(self.execution, &FromAgent::Beat { cpu_us, memory, processes });
-        }
-    }
-
     fn finish(&mut self, link: &mut Link) {
+        if self.is_primed() {
+            return self.end_primed(link);
+        }
         if !self.reported.is_empty() {
             return link.send(self.execution, &fault(Failure::read(&self.reported)));
         }

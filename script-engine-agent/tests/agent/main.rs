@@ -7,4 +7,5 @@ mod driver;
 mod ends;
 mod files;
 mod life;
+mod primed;
 mod streams;

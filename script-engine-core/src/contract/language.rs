@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::toolchain::{Requirement, Toolchain};
 use crate::packages::{Declared, DependencyLock};
-use crate::{EntryPoint, JobFile, LanguageId, LimitOverrides, Limits, Problem, Result};
+use crate::{EntryPoint, JobFile, LanguageId, LimitOverrides, Limits, Prime, Problem, Result};
 
 /// What a language is, as data.
 #[derive(Clone, Debug, PartialEq)]
@@ -185,6 +185,9 @@ pub trait Language: fmt::Debug + Send + Sync + 'static {
     /// Finds the toolchain that `source` gets, or that a source without wishes gets. Equal steps are
     /// carried out once for each runtime.
     fn toolchain(&self, source: Option<&Source>) -> Result<Work<Toolchain>>;
+
+    /// How its interpreter is started ahead of a script; `None` if it can't be.
+    fn prime(&self) -> Option<Prime>;
 
     /// Names what decides the result of `check` and `prepare` besides source and toolchain: versions and flags of the
     /// language itself.

@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::{ScriptControl, ScriptEvent};
 use crate::gateway::Gateway;
-use crate::{ConnectionLog, EgressSettings, EnforcementReport, Job, JobFile, NetworkPolicy, Result};
+use crate::{ConnectionLog, EgressSettings, EnforcementReport, Job, JobFile, NetworkPolicy, Prime, Result};
 
 /// How a script would find itself: facts by name, as the agent's probe child saw them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -39,7 +39,18 @@ pub trait Sandbox: fmt::Debug + Send + 'static {
         gateway: &Gateway,
     ) -> Result<ConnectionLog>;
 
-    /// Starts the job's program; its files were put before.
+    /// Starts a program that waits for a job like `like`, whose files are not there yet, in bounded time. It is
+    /// confined as the job's program would be, and knows nothing of the job but the variables that it reads at its
+    /// start. Comes before `listen`. On `Err` the next `start` starts afresh, as if nothing had been asked for.
+    ///
+    /// - [SB-06] A job that it serves finds its files, arguments, environment and streams as it would without it, and
+    ///   ends as it would; nothing of the priming is left in its sight.
+    /// - [SB-07] It serves the next start or none: any other job gets a program of its own, as if none had waited.
+    /// - [SB-08] A program that ends or prints before it has its job serves none: `prime` fails, or if it did that
+    ///   later `start` starts afresh, and nobody hears what it said.
+    async fn prime(&mut self, prime: &Prime, like: &Job) -> Result<()>;
+
+    /// Starts the job's program, or hands the job to the primed one; its files were put before.
     ///
     /// - [SB-02] `Ok` means the program was executed; a program that is missing is an error.
     async fn start(&mut self, job: &Job) -> Result<Arc<dyn ScriptControl>>;

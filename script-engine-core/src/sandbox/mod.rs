@@ -8,6 +8,7 @@
 mod egress;
 mod flow;
 mod inbox;
+mod prime;
 mod pump;
 mod relay;
 mod switchboard;
@@ -24,12 +25,13 @@ use crate::contract::{Booted, Machine, Posture, Sandbox, SandboxPaths, ScriptCon
 use crate::gateway::Gateway;
 use crate::wire::{self, Place, Stream, ToAgent};
 use crate::{
-    ConnectionLog, EgressSettings, EnforcementReport, Error, ErrorKind, Job, JobFile, Limits, NetworkPolicy, Result,
-    Retry,
+    ConnectionLog, EgressSettings, EnforcementReport, Error, ErrorKind, Job, JobFile, Limits, NetworkPolicy, Prime,
+    Result, Retry,
 };
 
 use egress::Connecting;
 use inbox::{Inbox, Reply};
+use prime::Primed;
 use pump::{Outbox, Pump};
 
 /// Times of the protocol.
@@ -87,6 +89,7 @@ pub struct AgentSandbox {
     execution: u32,
     /// Credit for what was fetched last, which the next call gives.
     owed: Option<(Stream, u32)>,
+    primed: Option<Primed>,
 }
 
 impl fmt::Debug for AgentSandbox {
@@ -121,6 +124,7 @@ impl AgentSandbox {
             _pump: pump,
             execution: 0,
             owed: None,
+            primed: None,
         };
         match sandbox.greet(&filter).await {
             Ok(()) => Ok(sandbox),
@@ -139,7 +143,6 @@ impl AgentSandbox {
     }
 
     async fn greet(&mut self, filter: &crate::contract::Filter) -> Result<()> {
-        let millis = |it: Duration| u32::try_from(it.as_millis()).unwrap_or(u32::MAX);
         self.send(&ToAgent::Hello { lease_ms: millis(self.settings.lease), beat_ms: millis(self.settings.heartbeat) })
             .await?;
         let landlock_abi = match self.reply("hello").await? {
@@ -201,6 +204,7 @@ impl AgentSandbox {
             supervised_processes: if self.supervise_pids { limits.pids } else { 0 },
             leak_ms: u32::try_from(self.settings.leak_timeout.as_millis()).unwrap_or(u32::MAX),
             window: WINDOW,
+            primed_with: 0,
         }
     }
 
@@ -232,6 +236,26 @@ impl AgentSandbox {
         text.to_vec()
     }
 
+    async fn put_at(&self, place: Place, files: &[JobFile]) -> Result<()> {
+        for file in files {
+            let pieces = file.content.chunks(PIECE).count().max(1);
+            for index in 0..pieces {
+                let from = index * PIECE;
+                let to = file.content.len().min(from + PIECE);
+                self.send(&ToAgent::File {
+                    place,
+                    path: file.path.as_str().into(),
+                    mode: if file.executable { 0o555 } else { 0o444 },
+                    offset: from as u64,
+                    last: index + 1 == pieces,
+                    data: file.content.slice(from..to).to_vec(),
+                })
+                .await?;
+            }
+        }
+        Ok(())
+    }
+
     /// Sends the environment in as many frames as it takes.
     async fn send_environment(&self, env: &[(String, Vec<u8>)]) -> Result<()> {
         let mut vars: Vec<Vec<u8>> = Vec::new();
@@ -256,23 +280,11 @@ impl Sandbox for AgentSandbox {
     }
 
     async fn put(&mut self, files: &[JobFile]) -> Result<()> {
-        for file in files {
-            let pieces = file.content.chunks(PIECE).count().max(1);
-            for index in 0..pieces {
-                let from = index * PIECE;
-                let to = file.content.len().min(from + PIECE);
-                self.send(&ToAgent::File {
-                    place: Place::Scripts,
-                    path: file.path.as_str().into(),
-                    mode: if file.executable { 0o555 } else { 0o444 },
-                    offset: from as u64,
-                    last: index + 1 == pieces,
-                    data: file.content.slice(from..to).to_vec(),
-                })
-                .await?;
-            }
-        }
-        Ok(())
+        self.put_at(Place::Scripts, files).await
+    }
+
+    async fn prime(&mut self, prime: &Prime, like: &Job) -> Result<()> {
+        self.start_waiting(prime, like).await
     }
 
     async fn listen(
@@ -291,7 +303,9 @@ impl Sandbox for AgentSandbox {
         self.connections = self.next_connections.take();
         self.inbox.begin(self.execution, self.connections.as_ref().map(|it| Arc::clone(&it.0)));
         self.send_environment(&job.env).await?;
-        self.send(&ToAgent::Start(Box::new(self.start_message(job)))).await?;
+        let mut start = self.start_message(job);
+        start.primed_with = self.primed.take().map_or(0, |it| it.arguments_for(job));
+        self.send(&ToAgent::Start(Box::new(start))).await?;
         match self.reply("start").await {
             Ok(Reply::Started) => Ok(Arc::new(AgentControl {
                 inbox: Arc::clone(&self.inbox),
@@ -367,6 +381,10 @@ impl Sandbox for AgentSandbox {
         drop(self);
         machine.destroy().await
     }
+}
+
+fn millis(time: Duration) -> u32 {
+    u32::try_from(time.as_millis()).unwrap_or(u32::MAX)
 }
 
 fn lost(reason: &str) -> Error {

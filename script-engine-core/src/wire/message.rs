@@ -3,6 +3,11 @@
 //! Kinds 1 to 63 go to the agent, 64 to 127 come from it. Kinds 5 (prime) and 66 (primed) belong to a
 //! capability that an agent announces as a feature bit in its hello, as are 9 (listen), 17 (traffic), 72 (accepted),
 //! 77 (traffic) and 78 (listening).
+//!
+//! A primed program waits at its gate: it writes [`gate::READY`] to descriptor [`gate::REPORT`] when it does, then
+//! reads descriptor [`gate::JOB`] to its end. What comes there are NUL-terminated fields: the number of
+//! environment variables in decimal, the variables as `NAME=value`, and the arguments that it was not started
+//! with. It writes [`gate::TAKEN`], closes both descriptors, and goes on as if it had found all that at its start.
 
 use super::connection::{Listen, Traffic};
 use super::frame::{Header, Reader, Stream, WireError, Writer};
@@ -23,6 +28,20 @@ pub mod feature {
     pub const LISTEN: u32 = 1 << 5;
 }
 
+/// Where a primed program waits for its job.
+pub mod gate {
+    /// The descriptor from which it reads its job.
+    pub const JOB: i32 = 4;
+    /// The descriptor to which it says how far it is.
+    pub const REPORT: i32 = 5;
+    /// It waits.
+    pub const READY: u8 = b'R';
+    /// It has its job, and from here on is the script.
+    pub const TAKEN: u8 = b'T';
+    /// The folder below `/scripts` of [`Place::Gate`](super::Place::Gate).
+    pub const FOLDER: &str = ".prime";
+}
+
 /// The most bytes of environment that a job may have.
 pub const MAX_ENVIRONMENT: usize = 1024 * 1024;
 
@@ -33,6 +52,8 @@ pub enum Place {
     Scripts,
     /// `/work`: the script's own scratch space, owned by it.
     Work,
+    /// A folder below `/scripts` for what a program needs to be primed; gone before there is a script.
+    Gate,
 }
 
 /// What a script may do with the files beneath a path: bits of `LANDLOCK_ACCESS_FS_*`
@@ -87,6 +108,9 @@ pub struct Start {
     pub leak_ms: u32,
     /// Bytes of stdout and of stderr that the agent may send before it gets credit.
     pub window: u32,
+    /// How many of `argv` a primed program was started with: it is handed the rest, and `env`. 0 starts a
+    /// program afresh, and so does the agent when there is no primed one, or one that has done something.
+    pub primed_with: u32,
 }
 
 /// What the engine says to the agent.
@@ -107,6 +131,9 @@ pub enum ToAgent {
     /// Adds variables (`NAME=value`) to the environment of the job that the next `Start` starts, for
     /// environments that do not fit one frame. The agent takes [`MAX_ENVIRONMENT`] bytes in all.
     Env { vars: Vec<Vec<u8>> },
+    /// Starts a program that waits for its job at its gate, as `start` says and within `limit_ms`. Answered by
+    /// `Primed`, or by `Fault` if nothing waits. It serves the next `Start` or nothing.
+    Prime { start: Box<Start>, limit_ms: u32 },
     /// Starts the job. Answered by `Started`, or by `Fault` if nothing was started.
     Start(Box<Start>),
     /// Bytes for stdin, within the credit the agent gave.
@@ -141,6 +168,8 @@ pub enum FromAgent {
     Hello { build: String, arch: String, features: u32, landlock_abi: u32 },
     /// The job's program was executed.
     Started { time_us: u64 },
+    /// A program waits for its job.
+    Primed,
     /// Bytes of stdout, stderr or a collected file; `time_us` is microseconds since 1970.
     Data { stream: Stream, time_us: u64, bytes: Vec<u8> },
     /// The stream ended after `total` bytes.
@@ -203,6 +232,7 @@ impl ToAgent {
                 w.u8(match place {
                     Place::Scripts => 0,
                     Place::Work => 1,
+                    Place::Gate => 2,
                 });
                 w.bytes(path).u32(*mode).u64(*offset).bool(*last).bytes(data);
                 (4, Stream::File)
@@ -212,6 +242,11 @@ impl ToAgent {
                     w.bytes(it);
                 });
                 (16, Stream::Control)
+            }
+            Self::Prime { start, limit_ms } => {
+                start.write(&mut w);
+                w.u32(*limit_ms);
+                (5, Stream::Control)
             }
             Self::Start(start) => {
                 start.write(&mut w);
@@ -270,6 +305,7 @@ impl ToAgent {
                 place: match r.u8()? {
                     0 => Place::Scripts,
                     1 => Place::Work,
+                    2 => Place::Gate,
                     _ => return Err(WireError::Value("place")),
                 },
                 path: r.bytes()?,
@@ -278,6 +314,7 @@ impl ToAgent {
                 last: r.bool()?,
                 data: r.bytes()?,
             },
+            5 => Self::Prime { start: Box::new(Start::read(&mut r)?), limit_ms: r.u32()? },
             6 => Self::Start(Box::new(Start::read(&mut r)?)),
             7 => Self::Data { stream, time_us: r.u64()?, bytes: r.rest().to_vec() },
             8 => Self::End { stream },
@@ -308,6 +345,7 @@ impl Start {
         w.list(&self.argv, bytes).list(&self.env, bytes).bytes(&self.cwd).bool(self.stdin);
         w.u32(self.open_files).u32(self.processes).u64(self.file_bytes);
         w.u64(self.supervised_memory).u32(self.supervised_processes).u32(self.leak_ms).u32(self.window);
+        w.u32(self.primed_with);
     }
 
     fn read(r: &mut Reader<'_>) -> Result<Self, WireError> {
@@ -323,6 +361,7 @@ impl Start {
             supervised_processes: r.u32()?,
             leak_ms: r.u32()?,
             window: r.u32()?,
+            primed_with: r.u32()?,
         })
     }
 }
@@ -346,6 +385,7 @@ impl FromAgent {
                 w.u64(*time_us);
                 (65, Stream::Control)
             }
+            Self::Primed => (66, Stream::Control),
             Self::Data { stream, time_us, bytes } => {
                 w.u64(*time_us).0.extend_from_slice(bytes);
                 (Self::DATA, *stream)
@@ -416,6 +456,7 @@ impl FromAgent {
         let message = match header.kind {
             64 => Self::Hello { build: r.text()?, arch: r.text()?, features: r.u32()?, landlock_abi: r.u32()? },
             65 => Self::Started { time_us: r.u64()? },
+            66 => Self::Primed,
             Self::DATA => Self::Data { stream, time_us: r.u64()?, bytes: r.rest().to_vec() },
             68 => Self::End { stream, total: r.u64()? },
             69 => Self::Exited {

@@ -9,7 +9,7 @@ pub mod message;
 
 pub use connection::{CONNECTION_WINDOW, Listen, MAX_CONNECTIONS, MAX_PIECE, Traffic};
 pub use frame::{HEADER_LEN, Header, MAX_DATA, MAX_FRAME, MAX_PAYLOAD, Reader, Stream, VERSION, WireError, Writer};
-pub use message::{FromAgent, Landlock, LandlockRule, MAX_ENVIRONMENT, Place, Start, ToAgent, feature};
+pub use message::{FromAgent, Landlock, LandlockRule, MAX_ENVIRONMENT, Place, Start, ToAgent, feature, gate};
 
 #[cfg(test)]
 mod tests;

@@ -26,7 +26,7 @@ fn stream() -> impl Strategy<Value = Stream> {
 
 fn start() -> impl Strategy<Value = Start> {
     let texts = (list(), list(), bytes());
-    let numbers = (any::<bool>(), any::<[u32; 5]>(), any::<[u64; 2]>());
+    let numbers = (any::<bool>(), any::<[u32; 6]>(), any::<[u64; 2]>());
     (texts, numbers).prop_map(|((argv, env, cwd), (stdin, small, large))| Start {
         argv,
         env,
@@ -39,6 +39,7 @@ fn start() -> impl Strategy<Value = Start> {
         supervised_processes: small[2],
         leak_ms: small[3],
         window: small[4],
+        primed_with: small[5],
     })
 }
 
@@ -68,7 +69,7 @@ fn traffic() -> impl Strategy<Value = Traffic> {
 }
 
 fn to_agent() -> impl Strategy<Value = ToAgent> {
-    let place = prop::sample::select(vec![Place::Scripts, Place::Work]);
+    let place = prop::sample::select(vec![Place::Scripts, Place::Work, Place::Gate]);
     let file = (place, bytes(), any::<u32>(), any::<u64>(), any::<bool>(), bytes());
     prop_oneof![
         any::<[u32; 2]>().prop_map(|[lease_ms, beat_ms]| ToAgent::Hello { lease_ms, beat_ms }),

@@ -5,7 +5,7 @@ use script_engine_core::contract::{
     Check, Diagnostic, Language, LanguageInfo, Prepared, Source, Step, StepOutput, Toolchain, Work,
 };
 use script_engine_core::packages::{Declared, DependencyLock};
-use script_engine_core::{Error, JobFile, LimitOverrides, Limits, RelPath, Result};
+use script_engine_core::{Error, JobFile, LimitOverrides, Limits, Prime, RelPath, Result};
 
 use crate::facts::Facts;
 use crate::hash_bang::Options;
@@ -87,6 +87,11 @@ impl Language for Bash {
 
     fn toolchain(&self, _source: Option<&Source>) -> Result<Work<Toolchain>> {
         Ok(version::ask("bash", &["bash", "--norc", "-c", "echo \"$BASH_VERSION\""], ""))
+    }
+
+    fn prime(&self) -> Option<Prime> {
+        // It starts in less time than it takes to hand a job over.
+        None
     }
 
     fn fingerprint(&self) -> String {

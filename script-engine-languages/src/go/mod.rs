@@ -133,6 +133,11 @@ impl Language for Go {
         Ok(version::ask("go", &["go", "version"], "version go"))
     }
 
+    fn prime(&self) -> Option<script_engine_core::Prime> {
+        // A program of its own, which starts in no time.
+        None
+    }
+
     fn fingerprint(&self) -> String {
         "go 1 -s -w static".to_owned()
     }

@@ -147,6 +147,11 @@ impl Language for Java {
         }))
     }
 
+    fn prime(&self) -> Option<script_engine_core::Prime> {
+        // Its main class and its heap are fixed at its start.
+        None
+    }
+
     fn fingerprint(&self) -> String {
         "java 1 -g".to_owned()
     }

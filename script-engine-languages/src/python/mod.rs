@@ -4,12 +4,12 @@ use script_engine_core::contract::{
     Check, Diagnostic, Language, LanguageInfo, Prepared, Source, Step, StepOutput, Toolchain, Work,
 };
 use script_engine_core::packages::{Declared, DependencyLock};
-use script_engine_core::{Error, JobFile, LimitOverrides, Limits, RelPath, Result};
+use script_engine_core::{Error, JobFile, LimitOverrides, Limits, Prime, RelPath, Result};
 
 use crate::facts::Facts;
 use crate::hash_bang::Options;
 use crate::packages::pypi::specifier;
-use crate::{source_text, version};
+use crate::{prime, source_text, version};
 
 mod inline;
 mod lines;
@@ -17,6 +17,9 @@ mod own_modules;
 
 /// Prints what is wrong with the file that its argument names.
 const CHECK: &str = include_str!("check.py");
+
+/// Waits for a job while the interpreter starts.
+const HOOK: &str = include_str!("sitecustomize.py");
 
 const OPTIONS: Options<'_> = Options { letters: "uBOEsSIP", with_word: "", whole: &[] };
 
@@ -100,6 +103,17 @@ impl Language for Python {
 
     fn toolchain(&self, _source: Option<&Source>) -> Result<Work<Toolchain>> {
         Ok(version::ask("python", &["python3", "--version"], "Python "))
+    }
+
+    fn prime(&self) -> Option<Prime> {
+        // Python looks for a module of that name at each start, in the middle of it.
+        prime::prime(
+            ("sitecustomize.py", HOOK),
+            &[],
+            &[("PYTHONPATH", Prime::FOLDER)],
+            &["python3", "/scripts/main.py"],
+            &["PYTHON*"],
+        )
     }
 
     fn fingerprint(&self) -> String {

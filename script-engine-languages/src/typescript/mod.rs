@@ -6,14 +6,14 @@ use script_engine_core::contract::{
     Check, Diagnostic, Language, LanguageInfo, Prepared, Source, Step, StepOutput, Toolchain, Work,
 };
 use script_engine_core::packages::{Declared, DependencyLock};
-use script_engine_core::{EntryPoint, Error, JobFile, LimitOverrides, Limits, RelPath, Result};
+use script_engine_core::{EntryPoint, Error, JobFile, LimitOverrides, Limits, Prime, RelPath, Result};
 
 use self::form::{Dialect, Form, Module};
 use self::nesting::Nesting;
 use self::transpile::{Transpiled, transpile};
 use crate::facts::Facts;
 use crate::hash_bang::Options;
-use crate::{source_text, version};
+use crate::{prime, source_text, version};
 
 mod form;
 mod nesting;
@@ -24,6 +24,9 @@ mod transpile;
 /// could need. JavaScript beyond it is
 /// checked by Node in a sandbox.
 const LONGEST: usize = 128 << 10;
+
+/// Waits for a job while Node starts.
+const HOOK: &str = include_str!("prime.mjs");
 
 const OPTIONS: Options<'_> = Options {
     letters: "",
@@ -128,6 +131,17 @@ impl Language for TypeScript {
 
     fn toolchain(&self, _source: Option<&Source>) -> Result<Work<Toolchain>> {
         Ok(version::ask("node", &["node", "--version"], "v"))
+    }
+
+    fn prime(&self) -> Option<Prime> {
+        // Modules only: what CommonJS loads first it loads in another way.
+        prime::prime(
+            ("prime.mjs", HOOK),
+            &["--import", "/scripts/.prime/prime.mjs"],
+            &[],
+            &["node", "--enable-source-maps", "/scripts/main.mjs"],
+            &["NODE_*", "SSL_*", "OPENSSL_*", "UV_*", "ICU_*", "NO_COLOR", "FORCE_COLOR", "TERM"],
+        )
     }
 
     fn fingerprint(&self) -> String {

@@ -69,6 +69,10 @@ impl SandboxBackend for FakeBackend {
     fn resets(&self) -> Result<(), String> {
         Ok(())
     }
+
+    fn primes(&self) -> Result<(), String> {
+        Ok(())
+    }
 }
 
 #[async_trait]
@@ -126,6 +130,19 @@ pub(super) fn simulate(job: &Job) -> Option<Vec<Action>> {
         }
         ("leaves", _) => vec![background("child"), plain("/work/file", "x\n"), ready()],
         ("soils", _) => vec![background("orphan"), plain("/work/file", "x"), plain("/dev/shm/x", "x"), ready()],
+        ("tells", _) => {
+            let sign = |job: &Job| if is_primed(job) { "yes\n".into() } else { "cold\n".into() };
+            let tell = |job: &Job| {
+                let all = [arguments(job), environment(job), files(job)].concat();
+                all.iter().map(|it| if *it == 0 { b' ' } else { *it }).collect()
+            };
+            let (tell, sign) = (Arc::new(tell), Arc::new(sign));
+            vec![
+                Action::Answer(OutputStream::Stdout, tell),
+                Action::Answer(OutputStream::Stderr, sign),
+                Action::Exit(7),
+            ]
+        }
         ("looks", _) => vec![Action::ListLeft, Action::say("looked\n")],
         ("connects", _) => {
             let targets = job.argv.get(6..).unwrap_or_default().chunks_exact(2);
@@ -174,6 +191,11 @@ fn arguments(job: &Job) -> Bytes {
 
 fn environment(job: &Job) -> Bytes {
     job.env.iter().flat_map(|(name, value)| [name.as_bytes(), b"=", value, b"\0"].concat()).collect()
+}
+
+/// Whether it was handed to the suite's primed program.
+fn is_primed(job: &Job) -> bool {
+    job.env.iter().any(|(name, _)| name == "PRIMED")
 }
 
 /// The names of all files in order, and the content of those below `data`.

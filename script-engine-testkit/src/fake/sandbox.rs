@@ -9,7 +9,7 @@ use script_engine_core::contract::{Posture, RunningScript, Sandbox, ScriptContro
 use script_engine_core::gateway::Gateway;
 use script_engine_core::{
     ConnectionLog, EgressSettings, EnforcementReport, Error, ErrorKind, Job, JobFile, Limits, NetworkPolicy, OwnerId,
-    Result,
+    Prime, Result,
 };
 
 use super::FakeHost;
@@ -41,6 +41,7 @@ impl SandboxSource for FakeSource {
             left: BTreeMap::new(),
             script: None,
             egress: FakeEgress::default(),
+            primed: None,
         }))
     }
 
@@ -59,6 +60,8 @@ struct FakeSandbox {
     script: Option<FakeScript>,
     /// The way out of the job that is started next.
     egress: FakeEgress,
+    /// What waits for a job, the job it was primed for, and what it does, by the first line of its file.
+    primed: Option<(Prime, Job, String)>,
 }
 
 impl FakeSandbox {
@@ -97,7 +100,30 @@ impl Sandbox for FakeSandbox {
         Ok(log)
     }
 
+    async fn prime(&mut self, prime: &Prime, like: &Job) -> Result<()> {
+        tokio::task::yield_now().await;
+        if self.primed.is_some() || self.script.is_some() {
+            return Err(Error::new(ErrorKind::Conflict, "the sandbox has something to do already"));
+        }
+        let text = prime.files.first().map(|it| String::from_utf8_lossy(&it.content).into_owned()).unwrap_or_default();
+        let does = text.lines().next().and_then(|it| it.strip_prefix("# prime: ")).unwrap_or_default();
+        if ["says first", "ends first", "starts more"].contains(&does) {
+            return Err(Error::new(ErrorKind::Unavailable, "the program is not fit to wait").with_context("does", does));
+        }
+        self.host.start(self.id, prime.argv.join(" "));
+        self.primed = Some((prime.clone(), like.clone(), does.to_owned()));
+        Ok(())
+    }
+
     async fn start(&mut self, job: &Job) -> Result<Arc<dyn ScriptControl>> {
+        let mut job = job.clone();
+        if let Some((prime, like, does)) = self.primed.take() {
+            self.host.stop(self.id);
+            if does == "faithful" && prime.can_serve(&like, &job) {
+                job.env.insert(0, ("PRIMED".into(), b"yes".to_vec()));
+            }
+        }
+        let job = &job;
         if self.script.as_ref().is_some_and(|it| it.end.is_none()) {
             return Err(Error::new(ErrorKind::Conflict, "a job runs already; one sandbox runs one at a time"));
         }
@@ -130,6 +156,7 @@ impl Sandbox for FakeSandbox {
         tokio::task::yield_now().await;
         self.host.stop(self.id);
         self.script = None;
+        self.primed = None;
         self.left.clear();
         self.egress = FakeEgress::default();
         Ok(())

@@ -7,7 +7,8 @@ use bytes::Bytes;
 use script_engine_core::contract::{Posture, Sandbox, ScriptControl, ScriptEvent, Stop};
 use script_engine_core::gateway::Gateway;
 use script_engine_core::{
-    ConnectionLog, EgressSettings, EnforcementReport, Job, JobFile, Limits, NetworkPolicy, OwnerId, Result, RuntimeSpec,
+    ConnectionLog, EgressSettings, EnforcementReport, Job, JobFile, Limits, NetworkPolicy, OwnerId, Prime, Result,
+    RuntimeSpec,
 };
 
 use super::Mutant;
@@ -23,6 +24,10 @@ enum Fault {
     DoesNotReset,
     ForgetsToDestroy,
     KeepsListening,
+    LosesArguments,
+    LeavesTheHook,
+    HandsOverAnyJob,
+    TrustsAnyProgram,
 }
 
 use Fault as F;
@@ -33,6 +38,10 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant::new("SB-03", "says that it has reset and has not", || cases(F::DoesNotReset)),
     Mutant::new("SB-04", "forgets to destroy", || cases(F::ForgetsToDestroy)),
     Mutant::new("SB-05", "leaves a way out open for the next job", || cases(F::KeepsListening)),
+    Mutant::new("SB-06", "hands a job over without its last argument", || cases(F::LosesArguments)),
+    Mutant::new("SB-06", "leaves the hook among the scripts", || cases(F::LeavesTheHook)),
+    Mutant::new("SB-07", "hands any job to the program that waits", || cases(F::HandsOverAnyJob)),
+    Mutant::new("SB-08", "hands a job to a program that has ended", || cases(F::TrustsAnyProgram)),
 ];
 
 fn cases(fault: Fault) -> Vec<Case> {
@@ -69,6 +78,10 @@ impl SandboxBackend for Broken {
     fn resets(&self) -> Result<(), String> {
         Ok(())
     }
+
+    fn primes(&self) -> Result<(), String> {
+        Ok(())
+    }
 }
 
 #[derive(Debug)]
@@ -80,7 +93,12 @@ struct BrokenSource {
 #[async_trait]
 impl SandboxSource for BrokenSource {
     async fn sandbox(&self, limits: Limits) -> Result<Box<dyn Sandbox>> {
-        Ok(Box::new(BrokenSandbox { inner: self.inner.sandbox(limits).await?, fault: self.fault, listened: None }))
+        Ok(Box::new(BrokenSandbox {
+            inner: self.inner.sandbox(limits).await?,
+            fault: self.fault,
+            listened: None,
+            primed: None,
+        }))
     }
 
     async fn shutdown(&self) -> Result<()> {
@@ -93,6 +111,7 @@ struct BrokenSandbox {
     inner: Box<dyn Sandbox>,
     fault: Fault,
     listened: Option<(NetworkPolicy, EgressSettings, Gateway)>,
+    primed: Option<Vec<JobFile>>,
 }
 
 #[async_trait]
@@ -116,8 +135,23 @@ impl Sandbox for BrokenSandbox {
         self.inner.listen(policy, settings, gateway).await
     }
 
+    async fn prime(&mut self, prime: &Prime, like: &Job) -> Result<()> {
+        let done = self.inner.prime(prime, like).await;
+        self.primed = Some(prime.files.clone());
+        if self.fault == F::TrustsAnyProgram { Ok(()) } else { done }
+    }
+
     async fn start(&mut self, job: &Job) -> Result<Arc<dyn ScriptControl>> {
-        let started = self.inner.start(job).await;
+        let mut job = job.clone();
+        if let Some(hook) = self.primed.take() {
+            match self.fault {
+                F::LeavesTheHook => job.files.extend(hook),
+                F::LosesArguments => drop(job.argv.pop()),
+                F::HandsOverAnyJob | F::TrustsAnyProgram => job.env.push(("PRIMED".into(), b"yes".to_vec())),
+                _ => {}
+            }
+        }
+        let started = self.inner.start(&job).await;
         if self.fault == F::StartsNothing { started.or_else(|_| Ok(Arc::new(Nothing))) } else { started }
     }
 

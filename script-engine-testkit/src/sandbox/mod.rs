@@ -5,6 +5,7 @@ mod connect;
 mod enter;
 mod manager;
 mod one;
+mod primed;
 
 use std::fmt;
 use std::sync::Arc;
@@ -25,6 +26,9 @@ pub trait SandboxBackend: TestMachine {
 
     /// Whether a sandbox can be made clean for a further script; if not, why.
     fn resets(&self) -> Result<(), String>;
+
+    /// Whether a program can be started ahead of its job; if not, why.
+    fn primes(&self) -> Result<(), String>;
 }
 
 /// Makes sandboxes of one owner.
@@ -78,6 +82,9 @@ pub fn sandbox(backend: Arc<dyn SandboxBackend>) -> Vec<Case> {
         Case::new("SB-03", "after a reset nothing of the last script is left", on(it, one::sb_03)),
         Case::new("SB-04", "what is destroyed is gone", on(it, one::sb_04)),
         Case::new("SB-05", "a way out is for one job and no other", on(it, connect::sb_05)),
+        Case::new("SB-06", "a job that a primed program is handed finds all as without it", on(it, primed::sb_06)),
+        Case::new("SB-07", "a primed program serves once, and only jobs like its own", on(it, primed::sb_07)),
+        Case::new("SB-08", "a primed program that does anything before its job serves none", on(it, primed::sb_08)),
     ]
 }
 

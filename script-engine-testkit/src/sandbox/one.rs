@@ -15,10 +15,10 @@ pub(super) type Backend = Arc<Arc<dyn SandboxBackend>>;
 
 /// A source of sandboxes with an owner of its own.
 pub(super) struct Bench {
-    backend: Backend,
+    pub(super) backend: Backend,
     owner: OwnerId,
     source: Arc<dyn SandboxSource>,
-    marker: String,
+    pub(super) marker: String,
 }
 
 impl Bench {
@@ -28,7 +28,7 @@ impl Bench {
         Ok(Self { backend, owner, source, marker: machine::marker(owner) })
     }
 
-    fn job(&self, name: &str, script: &str) -> Result<Job, Unproven> {
+    pub(super) fn job(&self, name: &str, script: &str) -> Result<Job, Unproven> {
         self.job_with(name, script, &[])
     }
 
