@@ -7,7 +7,9 @@ use script_engine::contract::{
     Check, Diagnostic, Language, LanguageInfo, Prepared, Source, Step, StepOutput, Toolchain, Work,
 };
 use script_engine::packages::{Declared, DependencyLock};
-use script_engine::{ExecutionRequest, Identity, JobFile, Limits, RelPath, Result, ScriptDraft, ScriptName, Shutdown};
+use script_engine::{
+    ExecutionRequest, Identity, JobFile, Limits, Prime, RelPath, Result, ScriptDraft, ScriptName, Shutdown,
+};
 
 #[derive(Debug)]
 struct Perl(LanguageInfo);
@@ -40,6 +42,7 @@ impl Language for Perl {
             Ok(Toolchain { name: "perl".into(), version: String::from_utf8_lossy(&it.stdout).into(), place: String::new() })
         })
     }
+    fn prime(&self) -> Option<Prime> { None }
     fn fingerprint(&self) -> String { "perl 1".into() }
 }
 

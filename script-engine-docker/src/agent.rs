@@ -68,7 +68,7 @@ impl Bringer<'_> {
     /// Keeps other engines of the state folder from filling the volume at the same time.
     async fn lock(self) -> Result<fs::File, DockerError> {
         let path = self.state_dir.join("docker").join("agent.lock");
-        let failed = DockerError::file("can't lock", &path);
+        let failed = DockerError::file("can't lock", path.clone());
         let locked = tokio::task::spawn_blocking(move || {
             let file = fs::File::create(path)?;
             file.lock()?;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use script_engine_core::Prime;
 use script_engine_core::contract::{Check, Language, LanguageInfo, Prepared, Source, Toolchain, Work};
 use script_engine_core::packages::{Declared, DependencyLock};
 use script_engine_core::{ErrorKind, ExecutionRequest, LimitOverrides, Limits, Result};
@@ -142,6 +143,10 @@ impl Language for Hurried {
 
     fn toolchain(&self, source: Option<&Source>) -> Result<Work<Toolchain>> {
         self.0.toolchain(source)
+    }
+
+    fn prime(&self) -> Option<Prime> {
+        self.0.prime()
     }
 
     fn fingerprint(&self) -> String {

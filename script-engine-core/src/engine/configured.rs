@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::contract::{Check, Language, LanguageInfo, Prepared, Source, Toolchain, Work};
 use crate::packages::{Declared, DependencyLock};
-use crate::{LanguageSettings, Limits, Result};
+use crate::{LanguageSettings, Limits, Prime, Result};
 
 #[derive(Debug)]
 pub(super) struct Configured {
@@ -43,6 +43,10 @@ impl Language for Configured {
 
     fn toolchain(&self, source: Option<&Source>) -> Result<Work<Toolchain>> {
         self.language.toolchain(source)
+    }
+
+    fn prime(&self) -> Option<Prime> {
+        self.language.prime()
     }
 
     fn fingerprint(&self) -> String {

@@ -1,6 +1,7 @@
 //! C#: scripts and programs of one file, compiled in a sandbox by whichever .NET is there, and run by it.
 
 use bytes::Bytes;
+use script_engine_core::Prime;
 use script_engine_core::contract::{
     Check, Diagnostic, Language, LanguageInfo, Prepared, Source, Step, StepOutput, Toolchain, Work,
 };
@@ -143,6 +144,10 @@ impl Language for CSharp {
             collect: Vec::new(),
             read: Box::new(|output| Ok(verdict::found(&output)?.toolchain)),
         }))
+    }
+
+    fn prime(&self) -> Option<Prime> {
+        None
     }
 
     fn fingerprint(&self) -> String {
