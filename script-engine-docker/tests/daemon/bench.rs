@@ -86,7 +86,7 @@ pub(crate) async fn run(executor: &dyn ScriptExecutor, job: Job) -> Result<Ended
             ScriptEvent::Output { bytes, .. } => text.push_str(&String::from_utf8_lossy(&bytes)),
             ScriptEvent::Exited(report) => break Ended::Exited(report, text),
             ScriptEvent::Lost { .. } => break Ended::Lost,
-            _ => {}
+            ScriptEvent::Beat(_) => {}
         }
     };
     // What can't be removed now, for the daemon is away, is removed when it is back.

@@ -59,7 +59,7 @@ pub(crate) async fn what_is_removed_underneath_ends_clearly(endpoint: &str) {
     spawned.script.finish().await.unwrap();
 
     // The image: a name of its own, so that nobody else's is removed.
-    let image = format!("script-engine-test/{}:1", owner);
+    let image = format!("script-engine-test/{owner}:1");
     let container = docker(endpoint, &["create", "--label", "of=a-test", BASH, "true"]);
     docker(endpoint, &["commit", container.trim(), &image]);
     docker(endpoint, &["rm", container.trim()]);
