@@ -56,7 +56,7 @@ pub(crate) fn secrets() -> SecretsBackend {
 
 /// A cache in memory. Nobody but itself reaches what it holds; core's own test changes it from inside.
 pub(crate) fn cache() -> CacheBackend {
-    CacheBackend { cache: Arc::new(MemoryCache::new(CacheBackend::ENTRIES, 1 << 20)), tamper: None }
+    CacheBackend { cache: Arc::new(MemoryCache::new(CacheBackend::ENTRIES, 1 << 20)), tamper: None, bounded_by: None }
 }
 
 /// The resolver that has no packages.

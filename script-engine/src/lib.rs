@@ -26,3 +26,7 @@ pub use script_engine_sandbox as sandbox_linux;
 /// The backend of containers of a Docker Engine.
 #[cfg(feature = "docker")]
 pub use script_engine_docker as docker;
+
+/// The compile cache that machines share.
+#[cfg(feature = "valkey")]
+pub use script_engine_valkey as valkey;

@@ -17,6 +17,7 @@ const DIRECTION: &[(&str, &[&str])] = &[
     ("script-engine-docker", BACKEND),
     ("script-engine-sqlx", &["script-engine-core"]),
     ("script-engine-editor", &["script-engine-core"]),
+    ("script-engine-valkey", &["script-engine-core"]),
     ("script-engine-testkit", &["script-engine-core"]),
     ("script-engine-http", ANY),
     ("script-engine", ANY),
@@ -38,6 +39,7 @@ const ANY: &[&str] = &[
     "script-engine-sqlx",
     "script-engine-editor",
     "script-engine-http",
+    "script-engine-valkey",
 ];
 
 const ANY_AND_FACADE: &[&str] = &[

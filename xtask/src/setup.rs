@@ -37,6 +37,8 @@ pub(crate) const TESTS: &[Need] = &[
     need("unshare", "util-linux"),
     need("setpriv", "util-linux"),
     need("ps", "procps"),
+    need("redis-server", "redis-server"),
+    need("redis-cli", "redis-tools"),
 ];
 
 /// What the emulated machine with cgroup v2 needs.

@@ -119,6 +119,7 @@ fn cache(fault: CacheFault) -> Vec<Case> {
                 tampered.held().insert(key, Bytes::from_static(b"changed"));
                 Box::pin(async { Ok(()) })
             })),
+            bounded_by: None,
         })
     }))
 }
