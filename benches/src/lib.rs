@@ -4,11 +4,14 @@
 #![expect(clippy::expect_used, reason = "a bench that can't run has nothing to say")]
 
 use std::future::Future;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use script_engine::languages::packages::{self, PackageSettings, PackageSources};
 use script_engine::memory::MemoryOutput;
+use script_engine::sandbox_linux::Config;
 use script_engine::{Engine, EntryPoint, ExecutionRecord, ExecutionRequest, Identity, ScriptDraft, ScriptName};
 
 /// One way of doing the thing: a name and a function that does it once.
@@ -58,6 +61,16 @@ pub async fn compare(title: &str, rounds: usize, mut ways: Vec<Way<'_>>) {
             median.as_secs_f64() / base.as_secs_f64()
         );
     }
+}
+
+/// An engine like [`engine`]'s whose packages come from where this machine's own tools get them. With `upgrade`
+/// each lock is decided anew.
+pub async fn engine_with_packages(state: &Path, upgrade: bool) -> Engine {
+    let sources = PackageSources::of_this_machine();
+    let folder = packages::folder_below(state);
+    let packages = PackageSettings { sources, upgrade, ..PackageSettings::new(folder) };
+    let builder = script_engine::local_with(Config::new(state), packages).await.expect("a sandbox");
+    builder.with_output_store(Arc::new(MemoryOutput::new(0, 0))).build().await.expect("an engine")
 }
 
 /// An engine on the Linux sandbox with its state in a folder for temporary files. It forgets the output
