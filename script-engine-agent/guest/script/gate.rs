@@ -4,7 +4,7 @@ use std::os::fd::{AsRawFd as _, OwnedFd};
 
 use crate::sys::file;
 use crate::sys::poll::{Entry, IN, OUT};
-use crate::wire::gate::{READY, TAKEN};
+use crate::wire::gate::{GO, READY, TAKEN};
 
 /// How far the program at the gate is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,13 +26,15 @@ pub struct Gate {
     job: Option<OwnedFd>,
     queue: Vec<u8>,
     written: usize,
+    /// Whether all of the job was written.
+    is_whole: bool,
     step: Step,
 }
 
 impl Gate {
     /// Takes over the end that the program reports to and the end that it reads from.
     pub fn new(report: OwnedFd, job: OwnedFd) -> Self {
-        Self { report, job: Some(job), queue: Vec::new(), written: 0, step: Step::Coming }
+        Self { report, job: Some(job), queue: Vec::new(), written: 0, is_whole: false, step: Step::Coming }
     }
 
     pub fn step(&self) -> Step {
@@ -56,8 +58,9 @@ impl Gate {
 
     /// Hands the job over: what the program gets to read, as it takes it.
     pub fn open(&mut self, environment: &[&[u8]], arguments: &[Vec<u8>]) {
-        let mut fields = environment.len().to_string().into_bytes();
-        fields.push(0);
+        // How many fields follow, and how many of them are variables.
+        let total = 1 + environment.len() + arguments.len();
+        let mut fields = format!("{total}\0{}\0", environment.len()).into_bytes();
         for field in environment.iter().copied().chain(arguments.iter().map(Vec::as_slice)) {
             fields.extend_from_slice(field);
             fields.push(0);
@@ -77,7 +80,7 @@ impl Gate {
                     self.step = match (self.step, *it) {
                         (Step::Coming, READY) => Step::Waiting,
                         // Only who was given a job can have taken it, and only whole.
-                        (Step::Waiting, TAKEN) if self.job.is_none() => Step::Taken,
+                        (Step::Waiting, TAKEN) if self.is_whole => Step::Taken,
                         _ => Step::Broken,
                     };
                 }
@@ -99,10 +102,18 @@ impl Gate {
             }
         }
         if !self.queue.is_empty() {
-            // Its end tells the program that it has everything. What was in it may be secret.
-            self.job = None;
+            self.is_whole = true;
+            // What was in it may be secret.
             self.queue.fill(0);
             self.queue = Vec::new();
+        }
+    }
+
+    /// Lets a program that has taken its job go on.
+    pub fn release(&mut self) {
+        if let Some(job) = self.job.take() {
+            // A program that is gone shows by its end.
+            let _ = file::write(job.as_raw_fd(), &[GO]);
         }
     }
 }

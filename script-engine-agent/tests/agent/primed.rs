@@ -4,6 +4,10 @@ use script_engine_core::wire::{FromAgent, Place, Start, ToAgent};
 
 use crate::driver::{Agent, shell};
 
+/// Takes a job, in Bash.
+const TAKE: &str = "printf R >&5; mapfile -d '' -n 1 -u 4 total; mapfile -d '' -n \"${total[0]}\" -u 4 job; \
+                    printf T >&5; mapfile -d '' -u 4 go";
+
 /// A job that a program which has its first three arguments can be handed.
 fn job() -> Start {
     Start { primed_with: 3, ..shell("echo afresh; exit 4") }
@@ -64,15 +68,19 @@ fn check_handed(script: &str, limit_ms: u32, wanted: &Start, stdout: &str, code:
 
 #[test]
 fn a_job_is_handed_over_whole_or_not_at_all() {
-    let takes =
-        "printf R >&5; mapfile -d '' -u 4 job; printf T >&5; exec 4<&- 5>&-; printf '%s,' \"${job[@]}\"; exit 6";
+    let takes = format!("{TAKE}; exec 4<&- 5>&-; printf '%s,' \"${{job[@]}}\"; exit 6");
+    let takes = takes.as_str();
     let mut wanted = job();
     wanted.argv.extend([b"more".to_vec(), Vec::new()]);
     check_handed(takes, 20_000, &wanted, "1,PATH=/usr/bin:/bin,more,,", 6);
     // It may use the time that it has for more than one thing.
-    check_handed("printf R >&5; mapfile -d '' -u 4 job; exit 3", 20_000, &wanted, "afresh\n", 4);
-    check_handed("printf R >&5; mapfile -d '' -u 4 job; sleep 1000", 500, &wanted, "afresh\n", 4);
-    check_handed("printf R >&5; mapfile -d '' -u 4 job; printf x >&5; sleep 1000", 20_000, &wanted, "afresh\n", 4);
+    let reads = "printf R >&5; mapfile -d '' -n 1 -u 4 total";
+    check_handed(&format!("{reads}; exit 3"), 20_000, &wanted, "afresh\n", 4);
+    check_handed(&format!("{reads}; sleep 1000"), 500, &wanted, "afresh\n", 4);
+    check_handed(&format!("{reads}; printf x >&5; sleep 1000"), 20_000, &wanted, "afresh\n", 4);
+    // What it says before it is let go on is not the script's.
+    let talks = TAKE.replace("printf T", "echo early; printf T");
+    check_handed(&format!("{talks}; exit 6"), 20_000, &wanted, "afresh\n", 4);
     check_handed(takes, 20_000, &Start { open_files: 255, ..wanted.clone() }, "afresh\n", 4);
     check_handed(takes, 20_000, &Start { primed_with: 0, ..wanted.clone() }, "afresh\n", 4);
     check_handed(takes, 20_000, &Start { primed_with: 9, ..wanted }, "afresh\n", 4);
@@ -81,7 +89,7 @@ fn a_job_is_handed_over_whole_or_not_at_all() {
 #[test]
 fn what_a_program_needed_is_gone_before_there_is_a_script() {
     for (name, mut agent) in Agent::private() {
-        agent.put(Place::Gate, "hook", b"printf R >&5; mapfile -d '' -u 4 job; printf T >&5; exec ls -A /scripts");
+        agent.put(Place::Gate, "hook", format!("{TAKE}; exec ls -A /scripts").as_bytes());
         let start = Start { argv: vec![b"/bin/bash".to_vec(), b"/scripts/.prime/hook".to_vec()], ..shell("") };
         agent.send(1, &ToAgent::Prime { start: Box::new(start), limit_ms: 20_000 });
         assert_eq!(agent.receive(), (1, FromAgent::Primed), "{name}");

@@ -5,9 +5,10 @@
 //! 77 (traffic) and 78 (listening).
 //!
 //! A primed program waits at its gate: it writes [`gate::READY`] to descriptor [`gate::REPORT`] when it does, then
-//! reads descriptor [`gate::JOB`] to its end. What comes there are NUL-terminated fields: the number of
-//! environment variables in decimal, the variables as `NAME=value`, and the arguments that it was not started
-//! with. It writes [`gate::TAKEN`], closes both descriptors, and goes on as if it had found all that at its start.
+//! reads descriptor [`gate::JOB`]. What comes there are NUL-terminated fields: how many follow, the number of
+//! environment variables, both in decimal, the variables as `NAME=value`, and the arguments that it was not started
+//! with. It writes [`gate::TAKEN`], waits for [`gate::GO`], closes both descriptors, and goes on as if it had found
+//! all that at its start. The end of the descriptor in place of an answer means that it is not wanted.
 
 use super::connection::{Listen, Traffic};
 use super::frame::{Header, Reader, Stream, WireError, Writer};
@@ -36,8 +37,10 @@ pub mod gate {
     pub const REPORT: i32 = 5;
     /// It waits.
     pub const READY: u8 = b'R';
-    /// It has its job, and from here on is the script.
+    /// It has its job.
     pub const TAKEN: u8 = b'T';
+    /// It was silent until now, and from here on is the script.
+    pub const GO: u8 = b'G';
     /// The folder below `/scripts` of [`Place::Gate`](super::Place::Gate).
     pub const FOLDER: &str = ".prime";
 }

@@ -16,11 +16,15 @@ def wait():
         del sys.modules["gc"]
     os.write(5, b"R")
     job = bytearray()
-    while piece := os.read(4, 65536):
+    total = -1
+    while total < 0 or job.count(b"\0") <= total:
+        piece = os.read(4, 65536)
+        if not piece:
+            os._exit(0)
         job += piece
-    if not job:
-        os._exit(0)
-    count, *fields = bytes(job).split(b"\0")[:-1]
+        if total < 0 and b"\0" in job:
+            total = int(job[: job.index(b"\0")])
+    _, count, *fields = bytes(job).split(b"\0")[:-1]
     count = int(count)
     os.environ.clear()
     for variable in fields[:count]:
@@ -36,6 +40,8 @@ def wait():
     sys.path_importer_cache.pop(folder, None)
     del sys.modules["sitecustomize"]
     os.write(5, b"T")
+    if os.read(4, 1) != b"G":
+        os._exit(0)
     os.close(4)
     os.close(5)
 

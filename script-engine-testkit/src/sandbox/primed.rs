@@ -20,7 +20,8 @@ const ENDS_LATER: &str = "printf R >&5; exit 3\n";
 fn prime(name: &str, does: &str, like: &Job) -> Result<Prime, Unproven> {
     let ready = if does.contains("printf R") { "" } else { "printf R >&5\n" };
     let hook = format!(
-        "# prime: {name}\n{does}{ready}mapfile -d '' -u 4 job\n[ ${{#job[@]}} -gt 0 ] || exit 0\nprintf T >&5\n\
+        "# prime: {name}\n{does}{ready}mapfile -d '' -n 1 -u 4 total\n[ ${{#total[@]}} -gt 0 ] || exit 0\n\
+         mapfile -d '' -n \"${{total[0]}}\" -u 4 job\nprintf T >&5\nmapfile -d '' -u 4 go\n[ \"${{go[0]}}\" = G ] || exit 0\n\
          exec 4<&- 5>&-\nn=${{job[0]}}\nexec env -i PRIMED=yes \"${{job[@]:1:n}}\" \"${{@:2}}\" \"${{job[@]:n+1}}\"\n"
     );
     let mut argv = ["bash", "/scripts/.prime/hook.sh", &like.argv[2]].map(str::to_owned).to_vec();

@@ -65,12 +65,16 @@ impl Job {
 
     /// Looks how far the program is. A word too much, an early end, or a late one: it is killed.
     pub(super) fn advance_primed(&mut self, now: u64, config: &Config, link: &mut Link) {
+        let silent = self.is_silent();
         let Purpose::Primed(waiting) = &mut self.purpose else { return };
         if !matches!(self.phase, Phase::Starting | Phase::Running) {
             return;
         }
         match waiting.gate.step() {
+            // Until it is let go on, whatever it prints is not the script's.
+            Step::Taken if !silent => self.refuse("it printed something"),
             Step::Taken => {
+                waiting.gate.release();
                 self.purpose = Purpose::Script;
                 (self.next_watch, self.next_beat) = (now, self.next_beat.max(now));
                 self.announce(link);
