@@ -96,6 +96,8 @@ impl Drop for Private {
         call("kill", &["-TERM", &running.child.id().to_string()]);
         running.await_end();
         call("ip", &["link", "delete", &self.bridge]);
+        // A daemon that was killed has left its data folder mounted on itself; of others there is nothing to unmount.
+        drop(Command::new("umount").arg(self.folder.join("data")).output());
         drop(fs::remove_dir_all(&self.folder));
     }
 }
