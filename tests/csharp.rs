@@ -7,11 +7,17 @@ mod bench;
 #[path = "csharp/faults.rs"]
 mod faults;
 #[cfg(test)]
+#[path = "csharp/feed.rs"]
+mod feed;
+#[cfg(test)]
 #[path = "csharp/forms.rs"]
 mod forms;
 #[cfg(test)]
 #[path = "csharp/layer.rs"]
 mod layer;
+#[cfg(test)]
+#[path = "csharp/nuget.rs"]
+mod nuget;
 #[cfg(test)]
 #[path = "csharp/user.rs"]
 mod user;

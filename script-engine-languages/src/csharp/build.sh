@@ -7,6 +7,7 @@
 set -eu
 here=${0%/*}
 packages=/packages/lib
+shown=/packages/refs
 LC_ALL=C; export LC_ALL
 
 refuse() {
@@ -79,14 +80,16 @@ compile)
     if [ "$source" = "$here/classic.cs" ]; then
         echo "-main:$2" >>"$options"
     fi
-    if [ -d "$packages" ]; then
-        for file in "$packages"/*.dll; do
-            [ ! -f "$file" ] || echo "-r:\"$file\"" >>"$options"
-        done
-    fi
+    # What a package has for the compiler goes before what it has for the script.
+    for file in "$shown"/*.dll; do
+        [ ! -f "$file" ] || echo "-r:\"$file\"" >>"$options"
+    done
+    for file in "$packages"/*.dll; do
+        [ ! -f "$file" ] || [ -f "$shown/${file##*/}" ] || echo "-r:\"$file\"" >>"$options"
+    done
     for file in "$references"/*.dll; do
         # A package's own goes before the runtime's.
-        [ -f "$packages/${file##*/}" ] || echo "-r:\"$file\"" >>"$options"
+        [ -f "$packages/${file##*/}" ] || [ -f "$shown/${file##*/}" ] || echo "-r:\"$file\"" >>"$options"
     done
     csc -target:exe -optimize+ -debug:portable -out:/work/out/script.dll "$source"
     ;;
