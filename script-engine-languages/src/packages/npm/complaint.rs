@@ -80,6 +80,8 @@ pub(super) fn read(failure: &Failure<Facts>) -> Error {
             let reason = text.split("reason: ").nth(1).unwrap_or(text);
             unavailable(&format!("the index can't be reached: {reason}"))
         }
+        // This one comes without a code.
+        _ if text.contains("network timeout") => unavailable(&format!("the index can't be reached: {}", last(text))),
         _ => invalid(&format!("npm refuses: {}", last(text))),
     }
 }

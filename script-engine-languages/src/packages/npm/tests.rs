@@ -159,7 +159,9 @@ fn an_index_that_is_unwell_is_named_by_what_it_says() {
         (None, "the index can't be reached: "),
     ] {
         let index = UnwellIndex::start(status);
-        let more = vec![("fetch-retries".into(), "0".into()), ("fetch-timeout".into(), "1000".into())];
+        // Only the silent one is not waited for.
+        let patience = if status.is_some() { "60000" } else { "1000" };
+        let more = vec![("fetch-retries".into(), "0".into()), ("fetch-timeout".into(), patience.into())];
         let npm_source = IndexSource { url: Some(index.url()), more, ..IndexSource::default() };
         let sources = PackageSources { npm_source, ..PackageSources::default() };
         let error = try_lock(&declared(&[("zod", "")]), &sources, Rules::default()).unwrap_err();
