@@ -193,7 +193,9 @@ fn an_index_that_is_unwell_is_named_by_what_it_says() {
         (None, "the index can't be reached for idna: "),
     ] {
         let index = UnwellIndex::start(status);
-        let more = vec![("retries".into(), "0".into()), ("timeout".into(), "1".into())];
+        // Only the silent one is not waited for.
+        let patience = if status.is_some() { "60" } else { "1" };
+        let more = vec![("retries".into(), "0".into()), ("timeout".into(), patience.into())];
         let pypi_source = IndexSource { url: Some(index.url()), more, ..IndexSource::default() };
         let sources = PackageSources { pypi_source, ..PackageSources::default() };
         let error = try_lock(&declared(&[("idna", "")]), &sources, Rules::default()).unwrap_err();
