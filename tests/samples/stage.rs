@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::id;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use script_engine::languages::packages::PackageSettings;
+use script_engine::languages::packages::{PackageSettings, PackageSources};
 use script_engine::sandbox_linux::{Config, Root};
 use script_engine::{
     EgressSettings, Engine, ExecutionRecord, ExecutionRequest, Identity, NetworkPolicy, Open, Outcome, Sample,
@@ -49,7 +49,8 @@ impl Stage {
         let first = FIRST_ID + id().wrapping_mul(64).wrapping_add(number) % SLOTS * IDS_EACH;
         config.id_range = (first, first + IDS_EACH);
         config.root = Root::Host { more: vec![shown] };
-        let packages = PackageSettings::new(folder.join("state/packages"));
+        let sources = PackageSources::of_this_machine();
+        let packages = PackageSettings { sources, ..PackageSettings::new(folder.join("state/packages")) };
         // The services of the tests are on the loopback interface, which scripts reach only if an operator says so.
         let egress = EgressSettings { loopback: Open::Named, ..EgressSettings::default() };
         let builder = local_with(config, packages).await.expect("a sandbox can be made");
