@@ -28,6 +28,8 @@ mod python;
 mod site;
 #[path = "samples/stage.rs"]
 mod stage;
+#[path = "samples/typescript.rs"]
+mod typescript;
 
 use std::process::ExitCode;
 
@@ -41,7 +43,7 @@ use case::Case;
 const SKIPPED: &str = include_str!("samples/skipped.ledger");
 
 fn cases() -> Vec<Case> {
-    [bash::cases(), go::cases(), java::cases(), python::cases()].into_iter().flatten().collect()
+    [bash::cases(), go::cases(), java::cases(), python::cases(), typescript::cases()].into_iter().flatten().collect()
 }
 
 fn main() -> ExitCode {

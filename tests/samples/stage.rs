@@ -49,6 +49,7 @@ impl Stage {
         let first = FIRST_ID + id().wrapping_mul(64).wrapping_add(number) % SLOTS * IDS_EACH;
         config.id_range = (first, first + IDS_EACH);
         config.root = Root::Host { more: vec![shown] };
+        // Packages come from where this machine gets its own.
         let sources = PackageSources::of_this_machine();
         let packages = PackageSettings { sources, ..PackageSettings::new(folder.join("state/packages")) };
         // The services of the tests are on the loopback interface, which scripts reach only if an operator says so.

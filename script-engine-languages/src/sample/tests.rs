@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use script_engine_core::contract::Source;
 use script_engine_core::detect::detect;
 use script_engine_core::parameters::{ParameterSchema, bind};
 use serde_json::json;
@@ -100,6 +101,29 @@ fn each_declares_its_packages_in_its_own_text() {
                 other => panic!("{other}"),
             };
             assert!(sample.source.contains(&line), "{}: {line}", sample.id);
+        }
+    }
+}
+
+#[test]
+fn each_declares_nothing_else() {
+    let languages = builtin();
+    for sample in &LIBRARY {
+        let Some(language) = languages.iter().find(|it| it.info().id.as_str() == sample.language) else {
+            // A language that this build has not.
+            continue;
+        };
+        let entry_point = EntryPoint::parse(sample.entry_point).unwrap();
+        let source = Source { entry_point, bytes: sample.source.into() };
+        let mut found = language.dependencies(&source).unwrap().packages;
+        let mut named = sample.packages.to_vec();
+        found.sort();
+        named.sort_by_key(|it| it.name);
+        assert_eq!(found.len(), named.len(), "{}: {found:?}", sample.id);
+        for (found, named) in found.iter().zip(&named) {
+            // An ecosystem beside the language's own is said before the name.
+            assert!(found.name.ends_with(named.name), "{}: {found:?}", sample.id);
+            assert!(found.requirement.contains(named.version), "{}: {found:?}", sample.id);
         }
     }
 }
