@@ -19,6 +19,7 @@ const CRATES: &[&str] = &[
     "script-engine-languages",
     "script-engine-sandbox",
     "script-engine-docker",
+    "script-engine-valkey",
     "script-engine",
 ];
 
