@@ -174,7 +174,8 @@ async fn sources_that_attack_the_compiler_end() {
             "Length of String constant",
         ),
         (format!("Func<int, object> f = {};", nested("x => (", ")", 3000)), ""),
-        (overloads, "took longer than"),
+        // Whichever comes first: a quick machine has filled its memory before its time is up.
+        (overloads, "took longer than|broke its limit of memory"),
     ] {
         let start: String = source.chars().take(30).collect();
         let found = match bench.save("main.cs", &source).await {
@@ -188,7 +189,7 @@ async fn sources_that_attack_the_compiler_end() {
                 end(&record).map_or_else(|why| why, |code| format!("exit code {code}"))
             }
         };
-        assert!(found.contains(expect), "{start}: {found}");
+        assert!(expect.split('|').any(|it| found.contains(it)), "{start}: {found}");
         println!("{start}: {found}");
     }
     let record = bench.run("main.cs", "Console.WriteLine(1);", |request| request).await;
