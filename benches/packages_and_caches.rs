@@ -8,26 +8,42 @@ use std::cell::Cell;
 use std::path::Path;
 
 use script_engine::{Engine, EntryPoint, Identity, ScriptDraft, ScriptName, Shutdown};
-use script_engine_benches::{Way, compare, engine_with_packages, run, save};
+use script_engine_benches::{Way, compare, engine_with_packages, run, save, save_as};
 
-const PLAIN: &str = "print('hello')\n";
-const PACKAGED: &str = "# /// script\n# dependencies = [\"idna\"]\n# ///\nprint('hello')\n";
-
-const LANGUAGES: [(&str, &str, &str, usize); 3] = [
+/// A source that its compiler takes some time for, up to a comment that makes each one new.
+const COMPILED: [(&str, &str, &str, usize); 4] = [
     ("typescript", "main.ts", "enum E { A = 'a' }\nconst e: E = E.A;\nconsole.log(e);\n// ", 30),
     ("go", "main.go", "package main\n\nimport \"fmt\"\n\nfunc main() { fmt.Println(1) }\n\n// ", 7),
     ("java", "Main.java", "class Main { public static void main(String[] a) { System.out.println(1); } }\n// ", 7),
+    ("csharp", "main.cs", "class P { static void Main() { System.Console.WriteLine(1); } }\n// ", 7),
 ];
+
+/// The same job without packages and with one. The index of C# is one that tests serve themselves, so its
+/// packages are not among these.
+const PACKAGED: [(&str, &str, &str, &str, usize); 5] = [
+    ("bash", "main.sh", "echo '[1,2]'\n", "# apt: jq\necho '[1,2]'\n", 100),
+    ("python", "main.py", "print('hello')\n", PYTHON, 100),
+    ("typescript", "main.ts", "console.log('hello');\n", "// npm: zod@3.22.0\nconsole.log('hello');\n", 60),
+    ("go", "main.go", GO_PLAIN, GO, 60),
+    ("java", "Main.java", JAVA_PLAIN, JAVA, 30),
+];
+const PYTHON: &str = "# /// script\n# dependencies = [\"requests==2.31.0\"]\n# ///\nprint('hello')\n";
+const GO_PLAIN: &str = "package main\n\nimport \"fmt\"\n\nfunc main() { fmt.Println(\"hello\") }\n";
+const GO: &str = "package main\n\n// go.mod\n// require github.com/google/uuid v1.6.0\n\nimport (\n\t\"fmt\"\n\n\t\"github.com/google/uuid\"\n)\n\nfunc main() { fmt.Println(\"hello\", uuid.Nil) }\n";
+const JAVA_PLAIN: &str = "class Main { public static void main(String[] a) { System.out.println(\"hello\"); } }\n";
+const JAVA: &str = "//DEPS com.google.code.gson:gson:2.13.1\nclass Main { public static void main(String[] a) { System.out.println(\"hello\"); } }\n";
 
 #[tokio::main]
 async fn main() {
     // Below a folder that every user may enter: sandboxes read packages in it.
     let state = std::path::PathBuf::from(format!("/var/tmp/script-engine-bench-{}", std::process::id()));
     let engine = engine_with_packages(&state, false).await;
-    for (language, file, source, rounds) in LANGUAGES {
+    for (language, file, source, rounds) in COMPILED {
         compiled(&engine, language, file, source, rounds).await;
     }
-    packaged(&engine).await;
+    for (language, file, plain, source, rounds) in PACKAGED {
+        packaged(&engine, language, file, [plain, source], rounds).await;
+    }
     engine.shutdown(Shutdown::Drain).await;
     layers(&state).await;
     locks(&state).await;
@@ -56,12 +72,14 @@ async fn compiled(engine: &Engine, language: &'static str, file: &str, source: &
 }
 
 /// The same job, with packages in place and without any.
-async fn packaged(engine: &Engine) {
-    let (plain, packaged) = (save(engine, "plain.py", PLAIN).await, save(engine, "packaged.py", PACKAGED).await);
-    let (plain, packaged) = (&plain, &packaged);
+async fn packaged(engine: &Engine, language: &str, file: &str, sources: [&str; 2], rounds: usize) {
+    let [plain, packaged] = &[
+        save_as(engine, &format!("{language}-plain"), file, sources[0]).await,
+        save_as(engine, &format!("{language}-packaged"), file, sources[1]).await,
+    ];
     compare(
-        "python: print",
-        100,
+        &format!("{language}: run"),
+        rounds,
         vec![
             Way::new("without packages", || async move { drop(run(engine, plain).await) }),
             Way::new("with a layer that is in place", || async move { drop(run(engine, packaged).await) }),
@@ -73,7 +91,7 @@ async fn packaged(engine: &Engine) {
 /// A layer that is there, and one that is fetched: the folder of layers is emptied before each.
 async fn layers(state: &Path) {
     let engine = engine_with_packages(state, false).await;
-    let name = save(&engine, "packaged.py", PACKAGED).await;
+    let name = save(&engine, "packaged.py", PYTHON).await;
     let (engine, name) = (&engine, &name);
     let empty = || {
         let layers = state.join("packages/layers");
@@ -106,7 +124,7 @@ async fn locks(state: &Path) {
         ScriptDraft::new(ScriptName::parse("locked").expect("a name"), source)
             .with_entry_point(EntryPoint::parse("locked.py").expect("a path"))
     };
-    let drafts = [draft("\"idna\", \"six\""), draft("\"six\", \"idna\"")];
+    let drafts = [draft("\"requests\", \"six\""), draft("\"six\", \"requests\"")];
     let mut found = Vec::new();
     for number in 0..100 {
         let lock = engine.lock(&Identity::default(), &drafts[number % 2]).await.expect("a lock");

@@ -64,12 +64,16 @@ pub async fn compare(title: &str, rounds: usize, mut ways: Vec<Way<'_>>) {
 }
 
 /// An engine like [`engine`]'s whose packages come from where this machine's own tools get them. With `upgrade`
-/// each lock is decided anew.
+/// each lock is decided anew. C# has the root that `cargo xtask setup` makes beside what cargo builds.
 pub async fn engine_with_packages(state: &Path, upgrade: bool) -> Engine {
     let sources = PackageSources::of_this_machine();
     let folder = packages::folder_below(state);
     let packages = PackageSettings { sources, upgrade, ..PackageSettings::new(folder) };
-    let builder = script_engine::local_with(Config::new(state), packages).await.expect("a sandbox");
+    let program = std::env::current_exe().expect("a program");
+    let roots = program.ancestors().nth(3).expect("a target folder").join("runtime-roots");
+    assert!(roots.join("csharp").is_dir(), "{} has no root for C#; run `cargo xtask setup`", roots.display());
+    let builder =
+        script_engine::local_with(Config::new(state).with_roots_in(&roots), packages).await.expect("a sandbox");
     builder.with_output_store(Arc::new(MemoryOutput::new(0, 0))).build().await.expect("an engine")
 }
 
@@ -83,7 +87,12 @@ pub async fn engine() -> Engine {
 
 /// Saves a script under its file name.
 pub async fn save(engine: &Engine, file: &str, source: &str) -> ScriptName {
-    let name = ScriptName::parse(&file.replace('.', "-")).expect("a name");
+    save_as(engine, &file.to_lowercase().replace('.', "-"), file, source).await
+}
+
+/// Saves a script in a file under a name of its own.
+pub async fn save_as(engine: &Engine, name: &str, file: &str, source: &str) -> ScriptName {
+    let name = ScriptName::parse(name).expect("a name");
     let draft =
         ScriptDraft::new(name.clone(), source.to_owned()).with_entry_point(EntryPoint::parse(file).expect("a path"));
     engine.save(&Identity::default(), draft).await.expect("a sound script");

@@ -72,18 +72,26 @@ pub fn pivot_root(old: &[u8]) -> Result<()> {
 }
 
 /// Opens the place `path` below `root`, which stands for `/` in every link on the way. A link at the
-/// end is opened itself.
+/// end is opened itself. Fails with `EAGAIN` only if others renamed or mounted without a pause.
 pub fn open_in(root: BorrowedFd<'_>, path: &[u8]) -> Result<OwnedFd> {
     const RESOLVE_IN_ROOT: u64 = 0x10;
+    // Where a path steps back (`..`) the kernel gives up if anything on the machine was renamed or mounted
+    // meanwhile, since it can't tell whether that led out of the root: openat2(2), EAGAIN. Others start
+    // sandboxes, so this happens; it takes many of them to happen this often in a row.
+    const ATTEMPTS: usize = 10_000;
     let path = c_string(path)?;
     // `struct open_how`: flags, mode, resolution.
     let how = [(O_PATH | O_NOFOLLOW | O_CLOEXEC) as u64, 0, RESOLVE_IN_ROOT];
-    // SAFETY: the path and the structure outlive the call.
-    let fd = unsafe {
-        let arguments =
-            [word(root.as_raw_fd()), path.as_ptr() as usize, (&raw const how) as usize, size_of_val(&how), 0, 0];
-        call(number::OPENAT2, arguments)
-    }?;
+    let arguments =
+        [word(root.as_raw_fd()), path.as_ptr() as usize, (&raw const how) as usize, size_of_val(&how), 0, 0];
+    let mut attempts = 0..ATTEMPTS;
+    let fd = loop {
+        // SAFETY: the path and the structure outlive the call.
+        match unsafe { call(number::OPENAT2, arguments) } {
+            Err(Errno::EAGAIN) if attempts.next().is_some() => {}
+            ended => break ended?,
+        }
+    };
     // SAFETY: the kernel has just made this descriptor for us.
     Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
 }
@@ -174,4 +182,36 @@ pub fn bring_loopback_up() -> Result<()> {
     // SAFETY: the request outlives the call and is as long as the structure.
     unsafe { call(number::IOCTL, [word(socket.as_raw_fd()), SIOCSIFFLAGS, (&raw const request) as usize, 0, 0, 0]) }
         .map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    //! Tests of opening below a root.
+    #![allow(clippy::disallowed_methods, reason = "a test makes files")]
+
+    use std::fs;
+    use std::os::fd::AsFd as _;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::open_in;
+
+    #[test]
+    fn a_path_with_a_step_back_is_opened_while_others_rename() {
+        let folder = std::env::temp_dir().join(format!("script-engine-open-in-{}", std::process::id()));
+        fs::create_dir_all(folder.join("a/b")).unwrap();
+        let root = fs::File::open(&folder).unwrap();
+        let ended = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !ended.load(Ordering::Relaxed) {
+                    fs::rename(folder.join("a/b"), folder.join("a/c")).unwrap();
+                    fs::rename(folder.join("a/c"), folder.join("a/b")).unwrap();
+                }
+            });
+            let opened = (0..20_000).try_for_each(|_| open_in(root.as_fd(), b"/a/../a/../a").map(drop));
+            ended.store(true, Ordering::Relaxed);
+            assert_eq!(opened, Ok(()));
+        });
+        fs::remove_dir_all(&folder).unwrap();
+    }
 }

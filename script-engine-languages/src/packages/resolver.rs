@@ -308,14 +308,17 @@ impl DependencyResolver for SandboxedResolver {
         let has_more = lock.packages.iter().any(|it| it.scope == DependencyScope::Build);
         let wanted = if has_more { wanted } else { LayerUse::Run };
         let key = it.layer_key(ecosystem.as_ref(), lock, wanted, target);
-        let flight = it.flight(key);
-        let turn = flight.lock_owned().await;
         let digest = lock.digest;
         it.stores().await?;
         let find = || {
             let shared = Arc::clone(it);
             blocking(move || shared.opened()?.layers.find(key, digest))
         };
+        // Those whose layer is there do not wait for each other, nor for one that is under way.
+        if let Some(layer) = find().await? {
+            return Ok(layer);
+        }
+        let turn = it.flight(key).lock_owned().await;
         if let Some(layer) = find().await? {
             return Ok(layer);
         }

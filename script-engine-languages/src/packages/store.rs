@@ -9,12 +9,13 @@
 //! making/<key>-<pid>-<n>/      a layer under way
 //! ```
 
+use std::collections::HashMap;
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use script_engine_core::contract::DependencyLayer;
@@ -30,7 +31,24 @@ pub(super) struct LayerStore {
     making: PathBuf,
     budget_bytes: u64,
     numbers: AtomicU64,
+    known: Mutex<HashMap<Digest, Known>>,
 }
+
+/// What this process remembers of a layer that it has looked over, so that a description of thousands of
+/// files is read once and not at each run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Known {
+    lock: Digest,
+    digest: Digest,
+    tree: Digest,
+    description: Identity,
+}
+
+/// What changes with a file that is written or replaced: its device, number, length and time of change.
+type Identity = (u64, u64, u64, i64, i64);
+
+/// Layers remembered at once; beyond that all are forgotten and looked over again.
+const MAX_KNOWN: usize = 4096;
 
 /// What is written down of a layer.
 #[derive(Debug, Serialize, Deserialize)]
@@ -53,7 +71,8 @@ impl LayerStore {
             DirBuilder::new().recursive(true).mode(0o755).create(path).map_err(|it| unusable(path, it))?;
         }
         reachable(&layers)?;
-        let store = Self { layers, making, budget_bytes, numbers: AtomicU64::new(0) };
+        let (numbers, known) = (AtomicU64::new(0), Mutex::default());
+        let store = Self { layers, making, budget_bytes, numbers, known };
         store.clear_up()?;
         Ok(store)
     }
@@ -109,28 +128,28 @@ impl LayerStore {
     /// Where a layer is, and its digest, if it is as it was made. Fails with what is wrong with it.
     fn seen(&self, key: Digest, lock: Digest) -> Result<Option<(Digest, PathBuf)>> {
         let place = self.layers.join(key.to_string());
-        let text = match fs::read(place.join("layer.json")) {
-            Ok(text) => text,
+        let description = match fs::metadata(place.join("layer.json")) {
+            Ok(found) => (found.dev(), found.ino(), found.len(), found.ctime(), found.ctime_nsec()),
             Err(_) if !place.exists() => return Ok(None),
             Err(error) => return Err(unusable(&place, error)),
         };
-        let changed = |what| Error::new(ErrorKind::Corrupted, what).with_context("path", place.display());
-        let made: Made = serde_json::from_slice(&text)
-            .map_err(|error| changed("the layer's description can't be read").with_source(error))?;
-        if made.format != FORMAT || made.lock != lock || made.digest != made.tree.digest()? {
-            return Err(changed("the layer's description is not its own"));
-        }
         let tree = place.join("tree");
         let now = fingerprint(&tree)?;
-        if fs::read_to_string(place.join("seen")).is_ok_and(|it| it == now.to_string()) {
-            return Ok(Some((made.digest, tree)));
+        let known = self.known().get(&key).copied();
+        if let Some(known) = known.filter(|it| (it.lock, it.tree, it.description) == (lock, now, description)) {
+            return Ok(Some((known.digest, tree)));
         }
-        if Tree::read(&tree)? != made.tree {
-            return Err(changed("the layer's files are not those that were put there"));
+        let digest = look_over(&place, lock, now)?;
+        let mut known = self.known();
+        if known.len() >= MAX_KNOWN {
+            known.clear();
         }
-        // Losing it costs another comparison.
-        drop(fs::write(place.join("seen"), now.to_string()));
-        Ok(Some((made.digest, tree)))
+        known.insert(key, Known { lock, digest, tree: now, description });
+        Ok(Some((digest, tree)))
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashMap<Digest, Known>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Removes a layer that nobody uses. Waits for nobody: one in use by another engine stays there.
@@ -201,6 +220,27 @@ impl LayerStore {
         }
         Ok(())
     }
+}
+
+/// The digest of the layer at `place`, whose tree has the fingerprint `now`, if the layer is what its
+/// description says: by the fingerprint of the last comparison, or else by its contents.
+fn look_over(place: &Path, lock: Digest, now: Digest) -> Result<Digest> {
+    let changed = |what| Error::new(ErrorKind::Corrupted, what).with_context("path", place.display());
+    let text = fs::read(place.join("layer.json")).map_err(|it| unusable(place, it))?;
+    let made: Made = serde_json::from_slice(&text)
+        .map_err(|error| changed("the layer's description can't be read").with_source(error))?;
+    if made.format != FORMAT || made.lock != lock || made.digest != made.tree.digest()? {
+        return Err(changed("the layer's description is not its own"));
+    }
+    if fs::read_to_string(place.join("seen")).is_ok_and(|it| it == now.to_string()) {
+        return Ok(made.digest);
+    }
+    if Tree::read(&place.join("tree"))? != made.tree {
+        return Err(changed("the layer's files are not those that were put there"));
+    }
+    // Losing it costs another comparison.
+    drop(fs::write(place.join("seen"), now.to_string()));
+    Ok(made.digest)
 }
 
 /// A folder that is removed unless it was moved into its place.

@@ -82,6 +82,7 @@ fn what_only_looks_changed_is_compared_and_served() {
     fs::write(tree.join("lib/module.py"), b"x = 1").unwrap();
     assert!(store.find(key("a"), key("lock")).unwrap().is_some());
     fs::remove_file(tree.with_file_name("seen")).unwrap();
+    let store = LayerStore::open(&folder.0, 1 << 20).unwrap();
     assert!(store.find(key("a"), key("lock")).unwrap().is_some());
     assert!(tree.with_file_name("seen").exists());
 }
