@@ -11,6 +11,9 @@ mod inputs;
 #[path = "flows/language_settings.rs"]
 mod language_settings;
 #[cfg(test)]
+#[path = "flows/mounts.rs"]
+mod mounts;
+#[cfg(test)]
 #[path = "flows/outputs.rs"]
 mod outputs;
 #[cfg(test)]

@@ -21,6 +21,8 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Run a script file in a sandbox and pass its output and exit code through
     Run(Box<RunArguments>),
+    /// Say what a container of your own has to mount to run a script with its parameters
+    Mounts(MountArguments),
     /// Say exactly which packages a script would get: versions, addresses, hashes
     Lock(LockArguments),
     /// Look packages up
@@ -61,8 +63,9 @@ pub(crate) struct EngineArguments {
     pub(crate) roots: Vec<(String, String)>,
 }
 
+/// A script and its parameters.
 #[derive(Debug, Args)]
-pub(crate) struct RunArguments {
+pub(crate) struct ScriptArguments {
     /// The script
     pub(crate) file: PathBuf,
     /// The script's language, where neither its extension nor its `#!` line tells it
@@ -77,6 +80,12 @@ pub(crate) struct RunArguments {
     /// A JSON Schema file that the parameters must satisfy
     #[arg(long, value_name = "FILE")]
     pub(crate) schema: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArguments {
+    #[command(flatten)]
+    pub(crate) script: ScriptArguments,
     /// An environment variable; may be given several times
     #[arg(long, value_name = "K=V", value_parser = quantity::pair)]
     pub(crate) env: Vec<(String, String)>,
@@ -104,6 +113,37 @@ pub(crate) struct RunArguments {
     #[command(flatten)]
     pub(crate) engine: EngineArguments,
     /// Print the execution record as one JSON object instead of the script's output
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// For whom mounts are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Form {
+    /// A `docker run` line
+    Docker,
+    /// A fragment for Compose
+    Compose,
+    /// A ConfigMap and a pod
+    Kubernetes,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MountArguments {
+    #[command(flatten)]
+    pub(crate) script: ScriptArguments,
+    /// For whom
+    #[arg(long, value_name = "FORM")]
+    pub(crate) form: Form,
+    /// Where the files are written that binds lead to; Kubernetes needs none but for packages
+    #[arg(long, value_name = "DIR", required_if_eq_any([("form", "docker"), ("form", "compose")]))]
+    pub(crate) into: Option<PathBuf>,
+    /// The container's image; the one of the script's language if not given
+    #[arg(long, value_name = "IMAGE")]
+    pub(crate) image: Option<String>,
+    #[command(flatten)]
+    pub(crate) engine: EngineArguments,
+    /// Print one JSON object
     #[arg(long)]
     pub(crate) json: bool,
 }

@@ -6,6 +6,8 @@ mod arguments;
 mod doctor;
 mod engine;
 mod exit;
+mod inputs;
+mod mounts;
 mod packages;
 mod quantity;
 mod record;
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
     let code = runtime.block_on(async {
         match arguments.command {
             Command::Run(arguments) => run::run(arguments).await,
+            Command::Mounts(arguments) => mounts::mounts(arguments).await,
             Command::Lock(arguments) => packages::lock(arguments).await,
             Command::Deps(DepsCommand::Search(arguments)) => packages::search(arguments).await,
             Command::Samples(command) => samples::samples(command),

@@ -6,7 +6,8 @@ use script_engine::packages::{DependencyLock, PackageSummary};
 use script_engine::{Engine, Identity, LanguageId, ScriptDraft, Shutdown};
 
 use crate::arguments::{LockArguments, SearchArguments};
-use crate::run::{draft_of, explained};
+use crate::inputs::draft_of;
+use crate::run::explained;
 use crate::{engine, exit, terminal};
 
 /// Says which packages a script gets. Gives 0, or 125 with a message on stderr.

@@ -103,8 +103,8 @@ fn clone(arguments: &CloneArguments) -> Result<String, String> {
         "{}\n{}\nrun it with: script-engine run {} --schema {}\n",
         script.display(),
         schema.display(),
-        quoted(script),
-        quoted(schema)
+        terminal::quoted(&script.display().to_string()),
+        terminal::quoted(&schema.display().to_string())
     ))
 }
 
@@ -165,13 +165,6 @@ fn wrapped(text: &str, width: usize) -> String {
     lines.join("\n")
 }
 
-/// A path as a shell takes it.
-fn quoted(path: &Path) -> String {
-    let text = path.display().to_string();
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@".contains(c);
-    if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -183,11 +176,5 @@ mod tests {
         {
             assert_eq!(wrapped(text, width), expected);
         }
-    }
-
-    #[test]
-    fn paths_are_quoted_where_a_shell_needs_it() {
-        assert_eq!(quoted(Path::new("a-b/c.py")), "a-b/c.py");
-        assert_eq!(quoted(Path::new("it's here/c.py")), "'it'\\''s here/c.py'");
     }
 }

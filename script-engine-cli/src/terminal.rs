@@ -34,6 +34,13 @@ pub(crate) fn print(text: &str) -> io::Result<()> {
     stdout.flush()
 }
 
+/// A word as a shell takes it.
+pub(crate) fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@:=".contains(c);
+    let fits = !text.is_empty() && text.chars().all(plain);
+    if fits { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
+}
+
 /// What is under way, on stderr, but only where that is a terminal: a spinner, and a bar where it is known how
 /// much there is to do.
 #[derive(Debug)]
@@ -95,4 +102,16 @@ fn show(bar: &ProgressBar, step: String, done: u64, total: Option<u64>) {
     }
     bar.set_position(done);
     bar.set_message(step);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quoted;
+
+    #[test]
+    fn words_are_quoted_where_a_shell_needs_it() {
+        assert_eq!(quoted("a-b/c.py:/scripts:ro"), "a-b/c.py:/scripts:ro");
+        assert_eq!(quoted("it's $here/c.py"), "'it'\\''s $here/c.py'");
+        assert_eq!(quoted(""), "''");
+    }
 }

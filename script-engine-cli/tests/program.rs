@@ -8,6 +8,8 @@ mod bad_input;
 mod doctor;
 #[path = "program/json.rs"]
 mod json;
+#[path = "program/mounts.rs"]
+mod mounts;
 #[path = "program/network.rs"]
 mod network;
 #[path = "program/run.rs"]

@@ -6,6 +6,7 @@ pub mod contract;
 pub mod executor;
 pub mod gateway;
 pub mod memory;
+pub mod mounts;
 pub mod output;
 pub mod packages;
 pub mod parameters;

@@ -49,6 +49,8 @@ pub(crate) struct Container {
     name: String,
     daemon: Arc<Daemon>,
     booted: Limits,
+    /// Thousandths of cpus that the daemon's machine has.
+    milli_cpus: u32,
     kill: mpsc::Sender<()>,
     state: watch::Receiver<State>,
     /// Whether the streams have ended.
@@ -76,6 +78,7 @@ impl Container {
         name: String,
         body: ContainerCreateBody,
         limits: &Limits,
+        milli_cpus: u32,
     ) -> Result<(Self, ContainerLink), DockerError> {
         let (kill, killed) = mpsc::channel(1);
         let (report, state) = watch::channel(State::Making);
@@ -89,7 +92,7 @@ impl Container {
             Ok(made) => made?,
             Err(_) => return Err(DockerError::Left { name, what: "its supervisor is gone".to_owned() }),
         };
-        Ok((Self { name, daemon: Arc::clone(daemon), booted: limits.clone(), kill, state, ended }, link))
+        Ok((Self { name, daemon: Arc::clone(daemon), booted: limits.clone(), milli_cpus, kill, state, ended }, link))
     }
 }
 
@@ -251,7 +254,7 @@ impl Machine for Container {
     }
 
     async fn resize(&self, limits: &Limits) -> Result<()> {
-        let change = plan::update(&self.booted, limits);
+        let change = plan::update(&self.booted, self.milli_cpus, limits);
         let api = self.daemon.api().await?;
         self.daemon.call("change a container", api.update_container(&self.name, change)).await?;
         Ok(())

@@ -49,10 +49,12 @@ pub(crate) struct Owner {
 }
 
 impl Owners {
-    /// Takes `state_dir` as the state folder and makes it; `first` names it if it has no name yet.
+    /// Takes `state_dir` as the state folder and makes it; `first` names it if it has no name yet. Others may pass
+    /// through it, for packages lie in it too, but not into what is recorded here.
     pub(crate) fn open(state_dir: &Path, first: OwnerId) -> Result<Self, DockerError> {
         let folder = state_dir.join("docker").join("owners");
-        let made = DirBuilder::new().recursive(true).mode(0o700).create(&folder);
+        let folders = |mode, path: &Path| DirBuilder::new().recursive(true).mode(mode).create(path);
+        let made = folders(0o711, state_dir).and_then(|()| folders(0o700, &folder));
         made.map_err(DockerError::file("can't create the state folder", &folder))?;
         let path = state_dir.join("docker").join(NAME);
         let name = name(&path, first).map_err(DockerError::file("can't name the state folder in", &path))?;
@@ -219,6 +221,8 @@ fn lock(folder: &Path, create: bool) -> io::Result<Option<File>> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     struct Folder(PathBuf);
@@ -247,6 +251,8 @@ mod tests {
         assert_eq!(first.name(), owner(1).to_string());
         assert_eq!(second.name(), first.name());
         assert_eq!(fs::read_dir(folder.0.join("docker")).unwrap().count(), 2);
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&folder.0), mode(&folder.0.join("docker"))), (0o711, 0o700));
     }
 
     #[test]

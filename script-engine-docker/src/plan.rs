@@ -47,6 +47,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) script_id: u32,
     pub(crate) oci_runtime: Option<&'a str>,
     pub(crate) limits: &'a Limits,
+    /// Thousandths of cpus that the daemon's machine has: it makes no container that may use more.
+    pub(crate) milli_cpus: u32,
 }
 
 /// Chooses the user id of the script in the container with this number. Numbers are counted up from a start
@@ -96,7 +98,7 @@ pub(crate) fn labels(owner: OwnerId, state: &str, language: &str) -> HashMap<Str
 fn host_config(wanted: &Wanted<'_>) -> HostConfig {
     let text = str::to_owned;
     let limits = wanted.limits;
-    let bounds = Bounds::of(limits);
+    let bounds = Bounds::of(limits, wanted.milli_cpus);
     let files = i64::from(limits.open_files.max(AGENT_FILES));
     let ulimit =
         |name: &str, value: i64| ResourcesUlimits { name: Some(text(name)), soft: Some(value), hard: Some(value) };
@@ -159,22 +161,23 @@ pub(crate) struct Bounds {
 }
 
 impl Bounds {
-    pub(crate) fn of(limits: &Limits) -> Self {
+    pub(crate) fn of(limits: &Limits, milli_cpus: u32) -> Self {
         let scratch =
             limits.work_bytes.saturating_add(limits.tmp_bytes.saturating_mul(2)).saturating_add(SCRIPTS_BYTES);
         let memory = limits.memory_bytes.saturating_add(scratch).saturating_add(AGENT_RESERVE);
         Self {
             memory: i64::try_from(memory).unwrap_or(i64::MAX),
-            nano_cpus: i64::from(limits.milli_cpus).saturating_mul(1_000_000),
+            nano_cpus: i64::from(limits.milli_cpus.min(milli_cpus)).saturating_mul(1_000_000),
             pids: i64::from(limits.pids.saturating_add(AGENT_PIDS)),
         }
     }
 }
 
-/// What the daemon is asked to change of a container whose scratch space was made for `booted`.
-pub(crate) fn update(booted: &Limits, limits: &Limits) -> ContainerUpdateBody {
-    let Bounds { memory, nano_cpus, pids } =
-        Bounds::of(&Limits { work_bytes: booted.work_bytes, tmp_bytes: booted.tmp_bytes, ..limits.clone() });
+/// What the daemon is asked to change of a container whose scratch space was made for `booted`, on a machine with so
+/// many thousandths of cpus.
+pub(crate) fn update(booted: &Limits, milli_cpus: u32, limits: &Limits) -> ContainerUpdateBody {
+    let limits = Limits { work_bytes: booted.work_bytes, tmp_bytes: booted.tmp_bytes, ..limits.clone() };
+    let Bounds { memory, nano_cpus, pids } = Bounds::of(&limits, milli_cpus);
     ContainerUpdateBody {
         memory: Some(memory),
         memory_swap: Some(memory),

@@ -22,6 +22,8 @@ pub(crate) struct Facts {
     no_memory: bool,
     no_pids: bool,
     no_cpu: bool,
+    /// Cpus that it has; none if it does not say.
+    cpus: Option<u32>,
 }
 
 impl Facts {
@@ -34,7 +36,13 @@ impl Facts {
             no_memory: lacks(info.memory_limit),
             no_pids: lacks(info.pids_limit),
             no_cpu: lacks(info.cpu_cfs_quota),
+            cpus: info.ncpu.and_then(|it| u32::try_from(it).ok()).filter(|it| *it > 0),
         }
+    }
+
+    /// Thousandths of cpus that a container may use.
+    pub(crate) fn milli_cpus(&self) -> u32 {
+        self.cpus.map_or(u32::MAX, |it| it.saturating_mul(1000))
     }
 
     /// What containers enforce, if the probe does not find otherwise.

@@ -250,8 +250,10 @@ impl Shared {
             script_id,
             oci_runtime: self.config.oci_runtime.as_deref(),
             limits: &spec.limits,
+            milli_cpus: facts.milli_cpus(),
         });
-        let (machine, link) = Container::boot(&self.daemon, &self.owner, name, body, &spec.limits).await?;
+        let (machine, link) =
+            Container::boot(&self.daemon, &self.owner, name, body, &spec.limits, facts.milli_cpus()).await?;
         let supervised = |it: Restriction| capability.of(it) == Enforced::By(Mechanism::Supervised);
         let booted = Booted {
             link: Box::new(link),

@@ -32,8 +32,8 @@ pub(crate) const ENGINE: &[Need] = &[
     need("setpriv", "util-linux"),
 ];
 
-/// What the tests need beside it: they start further engines, and a registry.
-const TEST_NEEDS: &[Need] = &[need("docker-registry", "docker-registry")];
+/// What the tests need beside it: they start further engines and a registry, and ask Compose.
+const TEST_NEEDS: &[Need] = &[need("docker-registry", "docker-registry"), need("docker-compose", "docker-compose")];
 
 /// A daemon that answers.
 #[derive(Debug)]
@@ -160,7 +160,8 @@ fn listen(told: ChildStderr, mut log: std::fs::File, tell: &SyncSender<()>) {
 const TEST_ENDPOINT: &str = "SCRIPT_ENGINE_TEST_DOCKER";
 
 /// What has tests that need an engine.
-const TESTED: &[&[&str]] = &[&["--package", "script-engine-docker"]];
+const TESTED: &[&[&str]] =
+    &[&["--package", "script-engine-docker"], &["--package", "script-engine-cli", "--test", "docker"]];
 
 /// Runs the tests on containers.
 pub(crate) fn test() -> Outcome {

@@ -33,15 +33,20 @@ impl Stage {
         stage
     }
 
+    /// A path in the folder.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
     pub(crate) fn write(&self, name: &str, bytes: &[u8]) {
         std::fs::write(self.folder.join(name), bytes).unwrap();
     }
 
-    /// The program with `args`, in the folder. `run` keeps its state there too.
+    /// The program with `args`, in the folder, which holds the state of commands that run something too.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_script-engine"));
         command.args(args).current_dir(&self.folder).stdin(Stdio::null());
-        if args.first() == Some(&"run") {
+        if matches!(args.first(), Some(&"run" | &"mounts")) {
             command.args(["--state", "state"]);
         }
         command

@@ -12,7 +12,7 @@ use super::live::Live;
 use super::route;
 use super::schedule::Waiting;
 use crate::contract::Action;
-use crate::parameters::{self, Bound};
+use crate::parameters::{Bound, Delivery};
 use crate::{
     CancelReason, EngineEvent, Error, ErrorKind, ExecutionId, ExecutionRecord, ExecutionRequest, ExecutionState, Fault,
     Limits, NetworkPolicy, NewExecution, Outcome, Problem, Result, RetryAdvice, ScriptVersion, SecretScope, Stdin,
@@ -78,15 +78,7 @@ impl Components {
         let mut problems = request.problems();
         problems.extend(limits.problems());
         let mut take = |found: Vec<Problem>| problems.extend(found);
-        let schema = match &version.manifest.parameter_schema {
-            None => Ok(None),
-            Some(document) => self.schemas.compiled(version.id, document).map(Some),
-        };
-        let bound = schema
-            .and_then(|schema| parameters::bind(schema.as_deref(), request.parameters.clone()))
-            .and_then(|bound| parameters::deliver(&bound).map(|delivery| (bound, delivery)))
-            .map_err(&mut take)
-            .ok();
+        let bound = self.bind(version, request.parameters.clone()).map_err(&mut take).ok();
         let network = request.network.as_ref().unwrap_or(&version.manifest.network).canonical();
         take(network.problems(&self.settings.egress));
         let infos: Vec<_> = self.executors.iter().map(|it| (it.info(), it.capability())).collect();
@@ -186,7 +178,7 @@ struct Checked {
     limits: Limits,
     network: NetworkPolicy,
     bound: Bound,
-    delivery: parameters::Delivery,
+    delivery: Delivery,
     executor: usize,
 }
 

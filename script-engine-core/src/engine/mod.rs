@@ -9,6 +9,7 @@ mod configured;
 mod course;
 mod flow;
 mod live;
+mod mounts;
 mod output;
 mod packages;
 mod prepare;
@@ -40,6 +41,7 @@ use components::Components;
 
 use crate::contract::{LanguageInfo, OutputReader, ScriptExecutor, ScriptSummary, Toolchain};
 use crate::memory::Subscription;
+use crate::mounts::{MountRequest, Mounts};
 use crate::output::OutputCursor;
 use crate::{
     Cancel, CancelReason, Error, ErrorKind, ExecutionId, ExecutionRecord, ExecutionRequest, Identity, LanguageId,
@@ -81,6 +83,16 @@ impl Engine {
         draft: &ScriptDraft,
     ) -> Result<Option<Arc<crate::packages::DependencyLock>>> {
         self.components.lock(identity, draft).await
+    }
+
+    /// Makes what a container that is not the engine's mounts to run a version: its files, `args.json`, its packages, in
+    /// the forms of Docker, Compose and Kubernetes. Parameters are bound and checked as at [`submit`](Self::submit);
+    /// what is compiled is compiled now; nothing is run or recorded.
+    ///
+    /// Packages and compiled forms are those of the engine's own backend: an image whose toolchain is another one may
+    /// not take them.
+    pub async fn mounts(&self, request: MountRequest) -> Result<Mounts> {
+        self.components.mounts(request).await
     }
 
     /// Accepts a request and returns at once with the execution's id.

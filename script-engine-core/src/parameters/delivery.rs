@@ -85,7 +85,8 @@ pub fn deliver(bound: &Bound) -> Result<Delivery, Vec<Problem>> {
     Ok(Delivery { args_json: Value::Object(bound.values().clone()).to_string().into_bytes(), env })
 }
 
-fn variable_of(name: &str) -> String {
+/// The variable of a parameter.
+pub(crate) fn variable_of(name: &str) -> String {
     let letter = |it: char| if it.is_ascii_alphanumeric() { it.to_ascii_uppercase() } else { '_' };
     format!("PARAM_{}", name.chars().map(letter).collect::<String>())
 }

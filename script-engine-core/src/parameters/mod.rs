@@ -37,6 +37,7 @@ use serde_json::{Map, Value};
 
 use crate::output::{MASK, MAX_SECRET_BYTES};
 use crate::{Problem, Secret};
+pub(crate) use delivery::variable_of;
 pub use delivery::{Delivery, IN_FILE_VARIABLE, MAX_ENV_TOTAL, MAX_ENV_VALUE, deliver};
 use expectation::{problems_of, unknown_names};
 use fitting::fit;
@@ -90,6 +91,20 @@ impl Bound {
             // The pointer to everything was secret.
             _ => Map::new(),
         }
+    }
+
+    /// The values without each parameter that is, or holds, a secret, and the names of those parameters.
+    #[must_use]
+    pub fn without_secrets(&self) -> (Self, Vec<String>) {
+        let holds = |name: &str| {
+            let pointer = format!("/{}", escape(name));
+            // The empty pointer means all of them.
+            self.secrets.iter().any(|it| it.is_empty() || *it == pointer || it.starts_with(&format!("{pointer}/")))
+        };
+        let (secret, shown): (Map<_, _>, Map<_, _>) =
+            self.values.clone().into_iter().partition(|(name, _)| holds(name));
+        let names = secret.into_iter().map(|(name, _)| name).collect();
+        (Self { values: shown, secrets: Vec::new() }, names)
     }
 
     /// The bytes by which secret values could show up in output: each string in them that is not empty, and the

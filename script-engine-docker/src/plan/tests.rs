@@ -13,6 +13,7 @@ fn container_of(limits: &Limits, volumes: &[String]) -> ContainerCreateBody {
         script_id: 7001,
         oci_runtime: None,
         limits,
+        milli_cpus: 2000,
     })
 }
 
@@ -62,11 +63,20 @@ fn memory_is_that_of_the_script_its_folders_and_the_agent_without_swap() {
 fn a_change_of_limits_leaves_the_folders_as_they_were() {
     let booted = Limits { work_bytes: 10 << 20, tmp_bytes: 1 << 20, ..Limits::default() };
     let wanted = Limits { memory_bytes: 100 << 20, milli_cpus: 250, pids: 10, ..Limits::default() };
-    let change = update(&booted, &wanted);
+    let change = update(&booted, 2000, &wanted);
     assert_eq!(change.memory, Some((100 + 10 + 2 + 64 + 16) << 20));
     assert_eq!(change.memory_swap, change.memory);
     assert_eq!(change.nano_cpus, Some(250_000_000));
     assert_eq!(change.pids_limit, Some(10 + i64::from(AGENT_PIDS)));
+}
+
+#[test]
+fn more_cpus_than_there_are_is_all_of_them() {
+    for (milli_cpus, expected) in [(1500, 1_500_000_000), (2000, 2_000_000_000), (4000, 2_000_000_000)] {
+        let limits = Limits { milli_cpus, ..Limits::default() };
+        assert_eq!(host_config_of(&limits).nano_cpus, Some(expected));
+        assert_eq!(update(&limits, 2000, &limits).nano_cpus, Some(expected));
+    }
 }
 
 #[test]

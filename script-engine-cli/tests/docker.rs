@@ -1,0 +1,35 @@
+//! The `script-engine` program beside the Docker Engine that `SCRIPT_ENGINE_TEST_DOCKER` names, and what other programs
+//! make of what it says. Without it there are no tests here: `cargo xtask test` sets it, and has an engine started.
+#![expect(clippy::unwrap_used, reason = "what goes wrong in a test ends it")]
+
+#[path = "docker/mounts.rs"]
+mod mounts;
+#[path = "docker/stage.rs"]
+mod stage;
+
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Trial};
+
+fn main() -> ExitCode {
+    let trials = match std::env::var("SCRIPT_ENGINE_TEST_DOCKER") {
+        Ok(endpoint) => trials(&endpoint),
+        Err(_) => Vec::new(),
+    };
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}
+
+fn trials(endpoint: &str) -> Vec<Trial> {
+    macro_rules! trials {
+        ($($module:ident::$case:ident),+ $(,)?) => {
+            vec![$({
+                let endpoint = endpoint.to_owned();
+                Trial::test(concat!(stringify!($module), "::", stringify!($case)), move || {
+                    $module::$case(&endpoint);
+                    Ok(())
+                })
+            }),+]
+        };
+    }
+    trials![mounts::a_container_with_the_binds_runs_the_script, mounts::compose_takes_the_fragment]
+}

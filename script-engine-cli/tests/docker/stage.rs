@@ -1,0 +1,66 @@
+//! A folder for one test, and programs that speak to the engine for tests.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// A folder that goes away with the test.
+pub(crate) struct Stage {
+    pub(crate) folder: PathBuf,
+    endpoint: String,
+}
+
+/// How a program ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Stage {
+    /// Makes a folder that holds `files`.
+    pub(crate) fn new(endpoint: &str, files: &[(&str, &str)]) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("script-engine-cli-docker-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let folder = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        for (name, text) in files {
+            std::fs::write(folder.join(name), text).unwrap();
+        }
+        Self { folder, endpoint: endpoint.to_owned() }
+    }
+
+    /// Runs a program in the folder, to its end.
+    pub(crate) fn run(&self, program: &str, args: &[&str]) -> Ended {
+        let mut command = Command::new(program);
+        command.args(args).current_dir(&self.folder).env("DOCKER_HOST", &self.endpoint).stdin(Stdio::null());
+        let output = command.output().unwrap();
+        Ended {
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    /// Runs `script-engine` with its state in the folder.
+    pub(crate) fn engine(&self, args: &[&str]) -> Ended {
+        let state = ["--state", "state", "--backend", "docker"];
+        self.run(env!("CARGO_BIN_EXE_script-engine"), &[args, &state].concat())
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        drop(std::fs::remove_dir_all(&self.folder));
+    }
+}
+
+impl Ended {
+    /// What was printed by a program that succeeded.
+    #[track_caller]
+    pub(crate) fn printed(self) -> String {
+        assert_eq!(self.code, Some(0), "{}{}", self.stdout, self.stderr);
+        self.stdout
+    }
+}
