@@ -1,6 +1,7 @@
 //! What compiling and fetching cost the first time, and what is left of that the second: for each compiled
 //! language a new source against a known one, for packages a run with them against one without, a new
-//! layer against one in place; and whether a hundred locks of one wish are one.
+//! layer against one in place; and whether a hundred locks of one wish are one. Languages can be named:
+//! `cargo bench --bench packages_and_caches -- python go`.
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
 #![expect(clippy::expect_used, reason = "a bench that can't run has nothing to say")]
 
@@ -27,7 +28,7 @@ const PACKAGED: [(&str, &str, &str, &str, usize); 5] = [
     ("go", "main.go", GO_PLAIN, GO, 60),
     ("java", "Main.java", JAVA_PLAIN, JAVA, 30),
 ];
-const PYTHON: &str = "# /// script\n# dependencies = [\"requests==2.31.0\"]\n# ///\nprint('hello')\n";
+const PYTHON: &str = "# /// script\n# dependencies = [\"rich==13.7.1\"]\n# ///\nprint('hello')\n";
 const GO_PLAIN: &str = "package main\n\nimport \"fmt\"\n\nfunc main() { fmt.Println(\"hello\") }\n";
 const GO: &str = "package main\n\n// go.mod\n// require github.com/google/uuid v1.6.0\n\nimport (\n\t\"fmt\"\n\n\t\"github.com/google/uuid\"\n)\n\nfunc main() { fmt.Println(\"hello\", uuid.Nil) }\n";
 const JAVA_PLAIN: &str = "class Main { public static void main(String[] a) { System.out.println(\"hello\"); } }\n";
@@ -38,15 +39,19 @@ async fn main() {
     // Below a folder that every user may enter: sandboxes read packages in it.
     let state = std::path::PathBuf::from(format!("/var/tmp/script-engine-bench-{}", std::process::id()));
     let engine = engine_with_packages(&state, false).await;
-    for (language, file, source, rounds) in COMPILED {
+    let named: Vec<String> = std::env::args().skip(1).filter(|it| !it.starts_with("--")).collect();
+    let wanted = |language: &str| named.is_empty() || named.iter().any(|it| it == language);
+    for (language, file, source, rounds) in COMPILED.into_iter().filter(|it| wanted(it.0)) {
         compiled(&engine, language, file, source, rounds).await;
     }
-    for (language, file, plain, source, rounds) in PACKAGED {
+    for (language, file, plain, source, rounds) in PACKAGED.into_iter().filter(|it| wanted(it.0)) {
         packaged(&engine, language, file, [plain, source], rounds).await;
     }
     engine.shutdown(Shutdown::Drain).await;
-    layers(&state).await;
-    locks(&state).await;
+    if wanted("python") {
+        layers(&state).await;
+        locks(&state).await;
+    }
     std::fs::remove_dir_all(&state).expect("the state can be removed");
 }
 
@@ -124,7 +129,7 @@ async fn locks(state: &Path) {
         ScriptDraft::new(ScriptName::parse("locked").expect("a name"), source)
             .with_entry_point(EntryPoint::parse("locked.py").expect("a path"))
     };
-    let drafts = [draft("\"requests\", \"six\""), draft("\"six\", \"requests\"")];
+    let drafts = [draft("\"rich\", \"six\""), draft("\"six\", \"rich\"")];
     let mut found = Vec::new();
     for number in 0..100 {
         let lock = engine.lock(&Identity::default(), &drafts[number % 2]).await.expect("a lock");

@@ -4,7 +4,7 @@
 //! packages. Nothing is written outside the tree, and what lies there later is only ever read.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::fs::{self, DirEntry, File, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, symlink};
 use std::path::{Component, Path, PathBuf};
@@ -129,13 +129,14 @@ impl Tree {
     /// Reads the tree that lies at `root`. Fails with `Corrupted` at what no layer has.
     pub(super) fn read(root: &Path) -> Result<Self> {
         let mut tree = Self::default();
-        walk(root, &mut |path, at, found| {
+        walk(root, &mut |path, found| {
+            let at = root.join(path);
             let node = if found.is_dir() {
                 Node::Folder
             } else if found.is_symlink() {
-                Node::Link { target: fs::read_link(at)? }
+                Node::Link { target: fs::read_link(&at)? }
             } else {
-                let mut file = File::open(at)?;
+                let mut file = File::open(&at)?;
                 let (bytes, sha256) = copy(&mut file, &mut io::sink())?;
                 Node::File { bytes, executable: found.mode() & 0o111 != 0, sha256 }
             };
@@ -151,7 +152,7 @@ impl Tree {
 /// stays the same nothing was written there, for a change of contents changes `ctime`.
 pub(super) fn fingerprint(root: &Path) -> Result<Digest> {
     let mut seen = Vec::new();
-    walk(root, &mut |path, _, found| {
+    walk(root, &mut |path, found| {
         seen.extend_from_slice(path.as_os_str().as_encoded_bytes());
         seen.push(0);
         for number in [u64::from(found.mode()), found.size(), found.ino(), found.nlink()] {
@@ -167,22 +168,22 @@ pub(super) fn fingerprint(root: &Path) -> Result<Digest> {
 }
 
 /// Visits everything below `root` in the order of names, links unfollowed.
-fn walk(root: &Path, visit: &mut dyn FnMut(&Path, &Path, &fs::Metadata) -> io::Result<()>) -> io::Result<()> {
+fn walk(root: &Path, visit: &mut dyn FnMut(&Path, &fs::Metadata) -> io::Result<()>) -> io::Result<()> {
     let mut ahead = vec![PathBuf::new()];
     let mut count = 0;
     while let Some(folder) = ahead.pop() {
-        let mut names: Vec<_> =
-            fs::read_dir(root.join(&folder))?.map(|it| it.map(|it| it.file_name())).collect::<io::Result<_>>()?;
-        names.sort();
-        for name in names {
+        // Asked through the folder: a run looks at each of thousands of files.
+        let look = |it: DirEntry| it.metadata().map(|found| (it.file_name(), found));
+        let mut entries: Vec<_> =
+            fs::read_dir(root.join(&folder))?.map(|it| it.and_then(look)).collect::<io::Result<_>>()?;
+        entries.sort_by(|one, other| one.0.cmp(&other.0));
+        for (name, found) in entries {
             count += 1;
             if count > 2 * MAX_ENTRIES {
                 return Err(io::Error::other("more files than a layer may have"));
             }
             let path = folder.join(name);
-            let at = root.join(&path);
-            let found = fs::symlink_metadata(&at)?;
-            visit(&path, &at, &found)?;
+            visit(&path, &found)?;
             if found.is_dir() {
                 ahead.push(path);
             } else if !found.is_file() && !found.is_symlink() {
