@@ -51,9 +51,9 @@ pub(crate) enum Backend {
 /// The engine that a command works with.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct EngineArguments {
-    /// Which sandbox scripts run in
-    #[arg(long, value_name = "NAME", default_value = "linux")]
-    pub(crate) backend: Backend,
+    /// Which sandbox scripts run in; `linux` if not given
+    #[arg(long, value_name = "NAME")]
+    pub(crate) backend: Option<Backend>,
     /// Where the engine keeps its state; the data directory of the user if not given
     #[arg(long, value_name = "DIR")]
     pub(crate) state: Option<PathBuf>,
@@ -110,6 +110,15 @@ pub(crate) struct RunArguments {
     /// A host and port that the script may reach by TCP, for example example.com:443; may be given several times
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) network: Vec<HostPort>,
+    /// Run it in this container, which is there already, in place of a sandbox; what it is kept from is the container's
+    /// affair. Implies `--backend docker`
+    #[cfg(feature = "docker")]
+    #[arg(long = "in", value_name = "CONTAINER")]
+    pub(crate) container: Option<String>,
+    /// The user whose rights it has in there, by name or number; the container's own if not given
+    #[cfg(feature = "docker")]
+    #[arg(long, value_name = "USER[:GROUP]", requires = "container")]
+    pub(crate) user: Option<String>,
     #[command(flatten)]
     pub(crate) engine: EngineArguments,
     /// Print the execution record as one JSON object instead of the script's output

@@ -45,7 +45,7 @@ pub(crate) async fn doctor(arguments: DoctorArguments) -> ExitCode {
 async fn examine(arguments: &DoctorArguments) -> Vec<Finding> {
     let owner = OwnerId::from_bits(UuidIds.fresh());
     let given = &arguments.engine;
-    let mut findings = match given.backend {
+    let mut findings = match given.backend.unwrap_or_default() {
         Backend::Linux => machine(&engine::linux(Isolation::Namespaces, given), owner).await,
         Backend::Process => machine(&engine::linux(Isolation::Process, given), owner).await,
         #[cfg(feature = "docker")]

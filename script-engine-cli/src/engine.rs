@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use script_engine::languages::packages::{self, PackageSettings, PackageSources};
 use script_engine::sandbox_linux::{self, Isolation, Root};
-use script_engine::{EgressSettings, Engine, Open, Result, Settings, local_with};
+use script_engine::{EgressSettings, Engine, Open, Result, Settings, Targets, local_with};
 
 use crate::arguments::{Backend, EngineArguments};
 
@@ -60,7 +60,7 @@ pub(crate) async fn build(arguments: &EngineArguments, upgrade: bool) -> Result<
     let folder = packages::folder_below(&state_dir(arguments.state.clone()));
     let sources = PackageSources::of_this_machine();
     let packages = PackageSettings { upgrade, sources, ..PackageSettings::new(folder) };
-    let builder = match arguments.backend {
+    let builder = match arguments.backend.unwrap_or_default() {
         Backend::Linux => local_with(linux(Isolation::Namespaces, arguments), packages).await?,
         Backend::Process => local_with(linux(Isolation::Process, arguments), packages).await?,
         #[cfg(feature = "docker")]
@@ -69,7 +69,7 @@ pub(crate) async fn build(arguments: &EngineArguments, upgrade: bool) -> Result<
     builder.with_settings(settings()).build().await
 }
 
-/// The user of this program is its operator: an address that he names himself may be one of his own network. A name
+/// The user of this program is its operator: he may run what he likes in his containers, and an address that he names himself may be one of his own network. A name
 /// that resolves to one may not, for its owner is somebody else.
 fn settings() -> Settings {
     let egress = EgressSettings {
@@ -80,5 +80,5 @@ fn settings() -> Settings {
         shared: Open::Named,
         ..EgressSettings::default()
     };
-    Settings { egress, ..Settings::default() }
+    Settings { egress, targets: Targets::All, ..Settings::default() }
 }

@@ -63,6 +63,8 @@ impl Serialize for Shown<'_> {
         let toolchain = record.started.as_ref().map(|it| it.toolchain.as_str()).filter(|it| !it.is_empty());
         object.serialize_entry("toolchain", &toolchain)?;
         object.serialize_entry("executor", begun.executor.as_str())?;
+        let target = begun.target.as_ref().map(|it| json!({"name": it.name, "user": it.user}));
+        object.serialize_entry("target", &target)?;
         object.serialize_entry("enforcement", &enforcement(record))?;
         object.serialize_entry("network", &network(&begun.network))?;
         let none = Connections::default();

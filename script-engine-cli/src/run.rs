@@ -7,6 +7,8 @@ use std::process::ExitCode;
 
 use bytes::Bytes;
 use script_engine::contract::OutputStream;
+#[cfg(feature = "docker")]
+use script_engine::contract::Target;
 use script_engine::output::{OutputCursor, OutputItem};
 use script_engine::{
     Engine, Error, ExecutionId, ExecutionRecord, ExecutionRequest, LimitOverrides, NetworkPolicy, Outcome, ScriptDraft,
@@ -24,7 +26,11 @@ const PIECES: usize = 16;
 const PIECE: usize = 64 << 10;
 
 /// Runs a script file. Gives its exit code, or 125 with a message on stderr.
-pub(crate) async fn run(arguments: Box<RunArguments>) -> ExitCode {
+pub(crate) async fn run(mut arguments: Box<RunArguments>) -> ExitCode {
+    #[cfg(feature = "docker")]
+    if arguments.container.is_some() {
+        arguments.engine.backend.get_or_insert(crate::arguments::Backend::Docker);
+    }
     let inputs = match Inputs::read(&arguments) {
         Ok(inputs) => inputs,
         Err(problems) => return exit::fail(&problems.join("\nscript-engine: ")),
@@ -81,6 +87,10 @@ impl Inputs {
             output_bytes: arguments.output_limit,
             ..LimitOverrides::default()
         };
+        #[cfg(feature = "docker")]
+        if let Some(name) = arguments.container.clone() {
+            request = request.with_target(Target { name, user: arguments.user.clone() });
+        }
         if let Some(path) = &arguments.stdin {
             request.stdin = Stdin::Open;
             if path != Path::new("-") {

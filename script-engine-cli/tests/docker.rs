@@ -2,6 +2,8 @@
 //! make of what it says. Without it there are no tests here: `cargo xtask test` sets it, and has an engine started.
 #![expect(clippy::unwrap_used, reason = "what goes wrong in a test ends it")]
 
+#[path = "docker/enter.rs"]
+mod enter;
 #[path = "docker/mounts.rs"]
 mod mounts;
 #[path = "docker/stage.rs"]
@@ -31,5 +33,12 @@ fn trials(endpoint: &str) -> Vec<Trial> {
             }),+]
         };
     }
-    trials![mounts::a_container_with_the_binds_runs_the_script, mounts::compose_takes_the_fragment]
+    trials![
+        enter::a_script_runs_beside_the_containers_own_program,
+        enter::what_is_compiled_needs_nothing_of_the_container,
+        enter::a_container_that_can_not_run_it_is_unsupported_and_says_why,
+        enter::a_script_that_is_stopped_leaves_nothing,
+        mounts::a_container_with_the_binds_runs_the_script,
+        mounts::compose_takes_the_fragment,
+    ]
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::NetworkPolicy;
+use crate::contract::Target;
 
 /// One thing a script is kept from.
 #[non_exhaustive]
@@ -132,6 +133,15 @@ impl Needs {
         Self(Restriction::ALL.into_iter().map(|it| (it, Need::Required(Mechanism::Kernel))).collect())
     }
 
+    /// Demands what can hold in a machine of somebody else's, whose isolation is its owner's: memory, processes and
+    /// open descriptors are bounded, all else is best effort.
+    #[must_use]
+    pub fn in_target() -> Self {
+        let needed = [Restriction::Memory, Restriction::Pids, Restriction::OpenFiles];
+        let rest = Restriction::ALL.into_iter().filter(|it| !needed.contains(it));
+        rest.fold(Self::default(), |it, restriction| it.with(restriction, Need::BestEffort))
+    }
+
     /// Changes the need of one restriction.
     #[must_use]
     pub fn with(mut self, restriction: Restriction, need: Need) -> Self {
@@ -211,6 +221,7 @@ pub struct Capability {
     enforced: BTreeMap<Restriction, Mechanism>,
     missing: BTreeMap<Restriction, String>,
     egress: Egress,
+    guests: Option<Box<Self>>,
 }
 
 impl Capability {
@@ -235,6 +246,23 @@ impl Capability {
     pub fn with_egress(mut self, egress: Egress) -> Self {
         self.egress = egress;
         self
+    }
+
+    /// Says that it gets into machines of others, and what holds for scripts in there.
+    #[must_use]
+    pub fn with_guests(mut self, guests: Self) -> Self {
+        self.guests = Some(Box::new(guests));
+        self
+    }
+
+    /// What holds for a script in a sandbox, or in a machine of somebody else's if it is to run in one. `None` if it
+    /// gets into none.
+    #[must_use]
+    pub fn within(&self, target: Option<&Target>) -> Option<&Self> {
+        match target {
+            None => Some(self),
+            Some(_) => self.guests.as_deref(),
+        }
     }
 
     /// How much of an allow-list it can open.

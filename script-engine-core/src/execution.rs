@@ -6,6 +6,7 @@ use bytes::Bytes;
 use semver::Version;
 use serde_json::{Map, Value};
 
+use crate::contract::Target;
 use crate::{
     Connections, Digest, EnforcementReport, Epoch, Error, ErrorKind, ExecutionId, Identity, LanguageId, Limits,
     NetworkPolicy, Outcome, OwnerId, Priority, Result, Revision, ScriptId, ScriptName, Timestamp, Timings, Usage,
@@ -199,6 +200,8 @@ pub struct NewExecution {
     pub network: NetworkPolicy,
     /// Which executor was chosen.
     pub executor: String,
+    /// The machine of somebody else's that it runs in, if it does.
+    pub target: Option<Target>,
     /// The key under which a second submit finds it.
     pub idempotency_key: Option<String>,
     /// When it was accepted.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use bytes::Bytes;
 
+use crate::contract::Target;
 use crate::{Digest, EgressSettings, Error, Limits, NetworkPolicy, Result};
 
 /// A path below `/scripts` or `/work`: relative, plain components, no links followed.
@@ -59,12 +60,17 @@ impl fmt::Debug for JobFile {
 pub struct Job {
     /// The runtime to run it in.
     pub runtime: RuntimeSpec,
+    /// The machine of somebody else's to run it in, in place of a sandbox of `runtime`.
+    pub target: Option<Target>,
     /// Files below `/scripts`.
     pub files: Vec<JobFile>,
     /// Program and arguments.
     pub argv: Vec<String>,
     /// The whole environment. Holds secrets: never shown.
     pub env: Vec<(String, Vec<u8>)>,
+    /// The names of those variables whose values are a user's: they are passed as they are, where others that name a
+    /// folder of the sandbox name the one that has its place.
+    pub given: Vec<String>,
     /// Whether stdin will be written to; else it is empty.
     pub stdin: bool,
     /// What it may use.
@@ -81,6 +87,7 @@ impl fmt::Debug for Job {
         let names: Vec<&str> = self.env.iter().map(|(name, _)| name.as_str()).collect();
         f.debug_struct("Job")
             .field("runtime", &self.runtime)
+            .field("target", &self.target)
             .field("files", &self.files.iter().map(|it| it.path.as_str()).collect::<Vec<_>>())
             .field("argv", &self.argv)
             .field("env", &names)

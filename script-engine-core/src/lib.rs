@@ -35,6 +35,7 @@ mod request;
 pub mod script;
 mod secret;
 mod settings;
+mod target;
 mod timestamp;
 mod timings;
 
@@ -66,5 +67,6 @@ pub use script::{EntryPoint, ScriptDraft, ScriptVersion};
 pub use secret::{Secret, SecretRef, SecretScope};
 pub use selector::Selector;
 pub use settings::Settings;
+pub use target::Targets;
 pub use timestamp::Timestamp;
 pub use timings::{Stage, Stopwatch, Timings};

@@ -76,6 +76,8 @@ mod tests {
             stdin: false,
             limits: Limits::default(),
             network: NetworkPolicy::Off,
+            target: None,
+            given: Vec::new(),
             egress: EgressSettings::default(),
         }
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
+use crate::contract::Target;
 use crate::{Identity, LimitOverrides, Needs, NetworkPolicy, Problem, ScriptName, SecretRef, Selector};
 
 /// The longest value of an environment variable: what surely fits one frame of the agent's protocol.
@@ -82,6 +83,8 @@ pub struct ExecutionRequest {
     pub on_output_limit: OnOutputLimit,
     /// What the script may reach; else what its version says.
     pub network: Option<NetworkPolicy>,
+    /// The machine of somebody else's to run in, such as a container of the user's, in place of a sandbox.
+    pub target: Option<Target>,
 }
 
 impl ExecutionRequest {
@@ -105,6 +108,7 @@ impl ExecutionRequest {
             queue_timeout: None,
             on_output_limit: OnOutputLimit::Keep,
             network: None,
+            target: None,
         }
     }
 
@@ -168,6 +172,15 @@ impl ExecutionRequest {
     #[must_use]
     pub fn with_network(mut self, network: NetworkPolicy) -> Self {
         self.network = Some(network);
+        self
+    }
+
+    /// Sets the machine of somebody else's to run in, such as a container of the user's, and lowers the needs to what can
+    /// hold there ([`Needs::in_target`]): its isolation is its owner's. The engine's settings say which may be entered.
+    #[must_use]
+    pub fn with_target(mut self, target: Target) -> Self {
+        self.target = Some(target);
+        self.needs = Needs::in_target();
         self
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::target::Targets;
 use crate::{EgressSettings, Error, LanguageSettings, Problem, Result};
 
 /// Bounds and times of one engine.
@@ -44,6 +45,8 @@ pub struct Settings {
     pub languages: BTreeMap<String, LanguageSettings>,
     /// What the allow-lists of scripts may lead to.
     pub egress: EgressSettings,
+    /// Which machines of others scripts may run in.
+    pub targets: Targets,
 }
 
 impl Default for Settings {
@@ -65,6 +68,7 @@ impl Default for Settings {
             schema_entries: 256,
             languages: BTreeMap::new(),
             egress: EgressSettings::default(),
+            targets: Targets::default(),
         }
     }
 }

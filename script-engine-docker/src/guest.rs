@@ -22,6 +22,7 @@ use tokio::io::{AsyncWriteExt as _, duplex};
 use crate::daemon::Daemon;
 use crate::error::DockerError;
 use crate::link::ContainerLink;
+use crate::plan::OWNER_LABEL;
 
 /// Folders of a container in which a guest may find room, as its shell writes them; the first that lets programs
 /// be started is taken.
@@ -124,6 +125,9 @@ impl Guest {
         let state = found.state.unwrap_or_default();
         if state.running != Some(true) || state.paused == Some(true) {
             return Err(unfit(name, "it does not run; start it"));
+        }
+        if found.config.is_some_and(|it| it.labels.is_some_and(|it| it.contains_key(OWNER_LABEL))) {
+            return Err(unfit(name, "it is an engine's sandbox for another script"));
         }
         found.id.ok_or_else(|| unfit(name, "the daemon says no id of it"))
     }

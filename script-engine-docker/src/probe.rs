@@ -9,6 +9,7 @@ use script_engine_core::sandbox::{AgentSandbox, SessionSettings};
 use script_engine_core::{Capability, Error, ErrorKind, Limits, Mechanism, Restriction, Result, RuntimeSpec};
 
 use crate::error::DockerError;
+use crate::guest;
 use crate::image::{self, Image};
 use crate::posture;
 use crate::runtime::Shared;
@@ -90,7 +91,11 @@ pub(crate) async fn prove(shared: &Arc<Shared>) -> Result<(Facts, Capability)> {
     if build != script_engine_agent::BUILD {
         broken.push(format!("the agent is {build} and should be {}", script_engine_agent::BUILD));
     }
-    if broken.is_empty() { Ok((facts, claimed.with_egress(egress))) } else { Err(unsupported(&broken)) }
+    if broken.is_empty() {
+        Ok((facts, claimed.with_egress(egress).with_guests(guest::capability())))
+    } else {
+        Err(unsupported(&broken))
+    }
 }
 
 fn unsupported(broken: &[String]) -> Error {

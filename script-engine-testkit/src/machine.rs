@@ -81,6 +81,8 @@ pub(crate) fn job(runtime: RuntimeSpec, marker: &str, name: &str, script: &str, 
         stdin: false,
         limits: Limits { memory_bytes: 256 << 20, pids: 64, work_bytes: 64 << 20, ..Limits::default() },
         network: NetworkPolicy::Off,
+        target: None,
+        given: Vec::new(),
         egress: EgressSettings::default(),
     })
 }

@@ -85,10 +85,14 @@ pub(crate) struct Bench {
 impl Bench {
     /// Builds an engine whose scripts do what `scripts` says, each known by its name.
     pub(crate) async fn new(settings: Settings, scripts: Vec<(&str, Vec<Action>)>) -> Self {
+        Self::on(FakeExecutor::new(), settings, scripts).await
+    }
+
+    /// The same over a fake that is given.
+    pub(crate) async fn on(fake: FakeExecutor, settings: Settings, scripts: Vec<(&str, Vec<Action>)>) -> Self {
         let names: Vec<String> = scripts.iter().map(|it| it.0.to_owned()).collect();
-        let fake = scripts
-            .into_iter()
-            .fold(FakeExecutor::new(), |fake, (name, actions)| fake.with_source(&format!("act {name};"), actions));
+        let fake =
+            scripts.into_iter().fold(fake, |fake, (name, actions)| fake.with_source(&format!("act {name};"), actions));
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         Self::build(fake, |builder| builder.with_settings(settings), &names).await
     }

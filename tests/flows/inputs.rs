@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use script_engine_core::contract::Target;
 use script_engine_core::{
-    Engine, EntryPoint, ErrorKind, Identity, LanguageId, LimitOverrides, Needs, ScriptDraft, ScriptName, SecretRef,
-    Selector, Settings, TenantId,
+    Capability, Engine, EntryPoint, ErrorKind, Identity, LanguageId, LimitOverrides, Mechanism, Needs, Restriction,
+    ScriptDraft, ScriptName, SecretRef, Selector, Settings, Targets, TenantId,
 };
-use script_engine_testkit::fake::Action;
+use script_engine_testkit::fake::{Action, FakeExecutor};
 use serde_json::{Value, json};
 
 use super::bench_of_work::{Bench, request};
@@ -141,4 +142,35 @@ async fn parameters_arrive_typed_in_the_file_and_as_text_in_the_environment() {
     assert_eq!(var("PARAM_N").as_deref(), Some("42"));
     assert_eq!(var("PARAM_WHO").as_deref(), Some("you"));
     assert_eq!(var("SCRIPT_ARGS_FILE").as_deref(), Some("/scripts/args.json"));
+}
+
+#[tokio::test]
+async fn a_machine_of_somebody_elses_is_entered_only_where_the_operator_opens_it() {
+    let target = |name: &str| Target { name: name.into(), user: None };
+    let closed = bench().await;
+    let error = closed.engine.submit(request("good").with_target(target("app"))).await.unwrap_err();
+    assert_eq!(fields(&error), ["target.name"]);
+    assert!(error.to_string().contains("settings.targets"), "{error}");
+
+    let targets = Targets::Named(["app".to_owned()].into());
+    let scripts = || vec![("good", vec![Action::say("hi")])];
+    let settings = Settings { targets, ..Settings::default() };
+    // Its executor gets into none.
+    let open = Bench::new(settings.clone(), scripts()).await;
+    let error = open.engine.submit(request("good").with_target(target("app"))).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+
+    let guests = Capability::all(Mechanism::Supervised).without(Restriction::FileSystem, "it is somebody else's");
+    let fake = FakeExecutor::new().with_capability(Capability::all(Mechanism::Kernel).with_guests(guests));
+    let open = Bench::on(fake, settings, scripts()).await;
+    assert_eq!(
+        fields(&open.engine.submit(request("good").with_target(target("other"))).await.unwrap_err()),
+        ["target.name"]
+    );
+    let record = open.run(request("good").with_target(target("app"))).await;
+    assert_eq!(record.begun.target, Some(target("app")));
+    let waived = &record.started.unwrap().enforcement.waived;
+    assert_eq!(waived.iter().map(|it| it.restriction).collect::<Vec<_>>(), [Restriction::FileSystem]);
+    let strict = request("good").with_target(target("app")).with_needs(Needs::default());
+    assert_eq!(open.engine.submit(strict).await.unwrap_err().kind(), ErrorKind::Unsupported);
 }

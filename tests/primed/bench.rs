@@ -75,6 +75,8 @@ impl Bench {
             stdin: false,
             limits: Limits { memory_bytes: 256 << 20, ..Limits::default() },
             network: NetworkPolicy::Off,
+            target: None,
+            given: Vec::new(),
             egress: EgressSettings::default(),
         }
     }

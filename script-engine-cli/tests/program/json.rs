@@ -61,6 +61,7 @@ truncated: false
 output: {"stdout":{"bytes":29,"dropped":0,"truncated":false},"stderr":{"bytes":4,"dropped":0,"truncated":false}}
 toolchain: "python ..."
 executor: "linux"
+target: null
 enforcement: object true
 network: []
 connections: []

@@ -82,7 +82,14 @@ impl Components {
         let network = request.network.as_ref().unwrap_or(&version.manifest.network).canonical();
         take(network.problems(&self.settings.egress));
         let infos: Vec<_> = self.executors.iter().map(|it| (it.info(), it.capability())).collect();
-        let route = route::choose(&request.needs, &network, request.backend.as_deref(), &infos);
+        take(self.settings.targets.problems(request.target.as_ref()));
+        let wanted = route::Wanted {
+            needs: &request.needs,
+            network: &network,
+            target: request.target.as_ref(),
+            named: request.backend.as_deref(),
+        };
+        let route = route::choose(&wanted, &infos);
         if let Err(error) = &route {
             take(error.problems().to_vec());
         }
@@ -119,6 +126,7 @@ impl Components {
             limits: checked.limits.clone(),
             network: checked.network.clone(),
             executor: self.executors[checked.executor].info().name,
+            target: request.target.clone(),
             idempotency_key: request.idempotency_key.clone(),
             created_at: self.now(),
             labels: BTreeMap::new(),

@@ -14,7 +14,7 @@ use crate::contract::{DependencyLayer, Language, LanguageInfo, Prepared as Compi
 use crate::output::SecretMasker;
 use crate::packages::LayerUse;
 use crate::{
-    Cancel, EgressSettings, Error, Job, JobFile, LayerMount, Outcome, RelPath, Result, RuntimeSpec, Secret,
+    Cancel, EgressSettings, Error, ErrorKind, Job, JobFile, LayerMount, Outcome, RelPath, Result, RuntimeSpec, Secret,
     SecretScope, Stage, Stdin,
 };
 
@@ -71,6 +71,14 @@ impl Components {
             true => self.layer(language.as_ref(), toolchain, manifest, LayerUse::Run, Some(course.record.id())).await?,
             false => None,
         };
+        if let (Some(target), Some(_)) = (&course.request.target, &layer) {
+            let message = format!(
+                "the script's packages can't be brought into {}; run it in a sandbox, or save it without packages and \
+                 name a container that has them",
+                target.name
+            );
+            return Err(Error::new(ErrorKind::Unsupported, message));
+        }
         let scope = SecretScope { tenant: course.request.identity.tenant.clone() };
         let secrets = self.secrets.resolve(&course.request.secrets, &scope).await?;
         let values = secrets.iter().map(|it| it.expose().to_vec()).chain(course.parameter_secrets.iter().cloned());
@@ -83,8 +91,13 @@ impl Components {
             OutputCollector::new(sink, masker, &self.settings, limits.output_bytes, course.request.on_output_limit);
         let mut job = job(course, language.info(), compiled, layer.as_ref(), &secrets)?;
         job.egress = self.settings.egress.clone();
-        Ok(Made { job, output, toolchain: toolchain.to_string(), layer })
+        Ok(Made { job, output, toolchain: toolchain_of(course, toolchain), layer })
     }
+}
+
+/// What runs the script, as far as that is known: what interprets it in a machine of somebody else's is not.
+fn toolchain_of(course: &Course, toolchain: &Toolchain) -> String {
+    if course.request.target.is_some() { String::new() } else { toolchain.to_string() }
 }
 
 /// What the stage makes.
@@ -112,6 +125,7 @@ fn job(
     env.push(("SCRIPT_EXECUTION_ID".into(), course.record.id().to_string().into_bytes()));
     env.push(("SCRIPT_ARGS_FILE".into(), b"/scripts/args.json".to_vec()));
     env.push(("SCRIPT_RESULT".into(), RESULT_PATH.as_bytes().to_vec()));
+    let own = env.len();
     env.extend(course.delivery.env.iter().cloned());
     env.extend(course.request.env.iter().map(|(name, value)| (name.clone(), value.clone().into_bytes())));
     for (wanted, secret) in course.request.secrets.iter().zip(secrets) {
@@ -123,11 +137,14 @@ fn job(
         }
         env.push((wanted.variable.clone(), secret.expose().to_vec()));
     }
+    let given = env.iter().skip(own).map(|(name, _)| name.clone()).collect();
     Ok(Job {
         runtime: runtime(info, layer),
+        target: course.request.target.clone(),
         files,
         argv: compiled.argv,
         env,
+        given,
         stdin: course.request.stdin != Stdin::Empty,
         limits: course.record.begun.limits.clone(),
         network: course.record.begun.network.clone(),

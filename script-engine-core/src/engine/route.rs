@@ -1,16 +1,22 @@
 //! Chooses the executor. Pure: what is needed against what each can enforce.
 
-use crate::contract::ExecutorInfo;
+use crate::contract::{ExecutorInfo, Target};
 use crate::{Capability, Error, ErrorKind, Needs, NetworkPolicy, Result};
 
-/// Gives the index of the first executor that satisfies `needs` and can open `network`, or of the named one if it
-/// does. Fails with `Unsupported` that says, for each executor looked at, what it lacks.
-pub(super) fn choose(
-    needs: &Needs,
-    network: &NetworkPolicy,
-    named: Option<&str>,
-    executors: &[(ExecutorInfo, Capability)],
-) -> Result<usize> {
+/// What a request wants of an executor.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wanted<'a> {
+    pub(super) needs: &'a Needs,
+    pub(super) network: &'a NetworkPolicy,
+    pub(super) target: Option<&'a Target>,
+    /// The executor's name, if it is said.
+    pub(super) named: Option<&'a str>,
+}
+
+/// Gives the index of the first executor that satisfies what is wanted, or of the named one if it does. Fails with
+/// `Unsupported` that says, for each executor looked at, what it lacks.
+pub(super) fn choose(wanted: &Wanted<'_>, executors: &[(ExecutorInfo, Capability)]) -> Result<usize> {
+    let named = wanted.named;
     if let Some(name) = named
         && !executors.iter().any(|(info, _)| info.name == name)
     {
@@ -22,8 +28,7 @@ pub(super) fn choose(
         if named.is_some_and(|it| it != info.name) {
             continue;
         }
-        let unmet = needs.unmet(capability).into_iter().map(|it| format!("{} {}", it.restriction, it.why));
-        let lacks: Vec<String> = unmet.chain(capability.refuses(network).map(str::to_owned)).collect();
+        let lacks = lacks(wanted, capability);
         if lacks.is_empty() {
             return Ok(index);
         }
@@ -33,6 +38,14 @@ pub(super) fn choose(
         ErrorKind::Unsupported,
         format!("no backend enforces all that is required ({}); require less or choose another", reasons.join("; ")),
     ))
+}
+
+fn lacks(wanted: &Wanted<'_>, capability: &Capability) -> Vec<String> {
+    let Some(capability) = capability.within(wanted.target) else {
+        return vec!["gets into no machine of somebody else's".to_owned()];
+    };
+    let unmet = wanted.needs.unmet(capability).into_iter().map(|it| format!("{} {}", it.restriction, it.why));
+    unmet.chain(capability.refuses(wanted.network).map(str::to_owned)).collect()
 }
 
 #[cfg(test)]
@@ -48,17 +61,26 @@ mod tests {
 
     #[track_caller]
     fn check_network(named: Option<&str>, needs: &Needs, network: &NetworkPolicy, expect: Result<usize, &str>) {
+        check_all(&Wanted { needs, network, target: None, named }, expect);
+    }
+
+    #[track_caller]
+    fn check_all(wanted: &Wanted<'_>, expect: Result<usize, &str>) {
         let info = |name: &str| ExecutorInfo { name: name.into(), isolation: Isolation::None };
         let weak = Capability::all(Mechanism::Supervised);
         let strong = Capability::all(Mechanism::Kernel).without(Restriction::Cpu, "no cgroup");
+        let supervised = |it: Capability, restriction| it.with(restriction, Mechanism::Supervised);
+        let guests = [Restriction::Memory, Restriction::Pids, Restriction::OpenFiles];
+        let guests = guests.into_iter().fold(Capability::default(), supervised);
         let open = |it: Egress| Capability::all(Mechanism::Kernel).with_egress(it);
         let executors = [
             (info("weak"), weak),
             (info("strong"), strong),
             (info("names"), open(Egress::Names)),
             (info("addresses"), open(Egress::Addresses)),
+            (info("visits"), Capability::default().with_guests(guests)),
         ];
-        match (choose(needs, network, named, &executors), expect) {
+        match (choose(wanted, &executors), expect) {
             (Ok(found), Ok(expect)) => assert_eq!(found, expect),
             (Err(error), Err(part)) => assert!(error.to_string().contains(part), "{error}"),
             (found, expect) => panic!("{found:?}, expected {expect:?}"),
@@ -85,5 +107,17 @@ mod tests {
         check_network(None, &needs, &NetworkPolicy::Public { ports: vec![80], entries: Vec::new() }, Ok(2));
         check_network(Some("strong"), &needs, &allow("a.example:80"), Err("strong: can't open an allow-list"));
         check_network(Some("names"), &needs, &allow("192.0.2.1:80"), Err("names: can't open entries by address"));
+    }
+
+    #[test]
+    fn a_machine_of_somebody_elses_is_entered_by_who_can_and_not_taken_for_a_sandbox() {
+        let target = Target { name: "app".into(), user: None };
+        let (needs, strict, off) = (Needs::in_target(), Needs::default(), NetworkPolicy::Off);
+        let wanted = Wanted { needs: &needs, network: &off, target: Some(&target), named: None };
+        check_all(&wanted, Ok(4));
+        check_all(&Wanted { named: Some("strong"), ..wanted }, Err("strong: gets into no machine of somebody else's"));
+        check_all(&Wanted { needs: &strict, ..wanted }, Err("visits: namespaces is not enforced"));
+        let open = NetworkPolicy::allow(["a.example:80"]).unwrap();
+        check_all(&Wanted { network: &open, ..wanted }, Err("visits: can't open an allow-list"));
     }
 }

@@ -115,7 +115,9 @@ impl Components {
     /// The executor for steps that no execution waits for.
     pub(super) fn step_executor(&self) -> Result<&Arc<dyn ScriptExecutor>> {
         let infos: Vec<_> = self.executors.iter().map(|it| (it.info(), it.capability())).collect();
-        Ok(&self.executors[route::choose(&Needs::default(), &NetworkPolicy::Off, None, &infos)?])
+        let wanted =
+            route::Wanted { needs: &Needs::default(), network: &NetworkPolicy::Off, target: None, named: None };
+        Ok(&self.executors[route::choose(&wanted, &infos)?])
     }
 
     /// Asks a language. Its own part may parse for long, so it has a thread of its own meanwhile; how

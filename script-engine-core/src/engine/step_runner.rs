@@ -56,7 +56,8 @@ impl StepRunner {
         let env = environment(&place.env, &env);
         let StepPlace { runtime, limits, network, .. } = place;
         let egress = self.settings.egress.clone();
-        let job = Job { runtime, files, argv, env, stdin: false, limits, network, egress };
+        let (target, given, stdin) = (None, Vec::new(), false);
+        let job = Job { runtime, target, files, argv, env, given, stdin, limits, network, egress };
         read(self.run(job, &collect, place.field, cancel).await?)
     }
 

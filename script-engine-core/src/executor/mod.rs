@@ -12,7 +12,9 @@ use crate::contract::{
 };
 use crate::gateway::Gateway;
 use crate::sandbox::{AgentSandbox, SessionSettings};
-use crate::{Cancel, Capability, ConnectionLog, Error, ErrorKind, Job, OwnerId, Result, RuntimeSpec, Stage, Stopwatch};
+use crate::{
+    Cancel, Capability, ConnectionLog, Digest, Error, ErrorKind, Job, OwnerId, Result, RuntimeSpec, Stage, Stopwatch,
+};
 
 /// Runs each job in a fresh sandbox, which is destroyed afterwards.
 #[derive(Debug)]
@@ -38,6 +40,21 @@ impl PooledExecutor {
         self
     }
 
+    /// Boots a machine for a job, or gets into the one that it names. Gives the digest of its runtime too.
+    async fn machine(&self, job: &Job, stopwatch: &mut Stopwatch, cancel: &Cancel) -> Result<(Booted, Option<Digest>)> {
+        let spec = BootSpec { limits: job.limits.clone() };
+        // Neither is broken off: only the manager knows what a half-made machine consists of, and on `Err` nothing is
+        // left.
+        if let Some(target) = &job.target {
+            stopwatch.enter(Stage::Acquire);
+            return Ok((self.manager.enter(target, &spec).await?, None));
+        }
+        // What a runtime that is half there consists of belongs to nobody's job.
+        let lease = cancel.guard(self.manager.provide(&job.runtime, &TracedProgress)).await?;
+        stopwatch.enter(Stage::Acquire);
+        Ok((self.manager.boot(&lease, &spec).await?, lease.digest))
+    }
+
     /// Starts a job in a booted machine. The machine is the caller's to destroy on `Err`.
     async fn start(
         &self,
@@ -51,6 +68,21 @@ impl PooledExecutor {
         let connections = sandbox.listen(&job.network, &job.egress, &self.gateway).await?;
         let control = sandbox.start(job).await?;
         Ok((sandbox, control, connections))
+    }
+}
+
+/// A machine of somebody else's without the program that runs the script is one that can't run it.
+fn lacking(error: Error, job: &Job) -> Error {
+    match (&job.target, job.argv.first()) {
+        (Some(target), Some(program)) if error.kind() == ErrorKind::NotFound => {
+            let message = format!(
+                "{} can't start `{program}`: {error}; name one that has it, or use a language that is compiled into a \
+                 program of its own",
+                target.name
+            );
+            Error::new(ErrorKind::Unsupported, message)
+        }
+        _ => error,
     }
 }
 
@@ -74,25 +106,26 @@ impl ScriptExecutor for PooledExecutor {
     }
 
     async fn spawn(&self, job: Job, stopwatch: &mut Stopwatch, cancel: Cancel) -> Result<Spawned> {
-        if let Some(why) = self.capability.refuses(&job.network) {
-            return Err(Error::new(ErrorKind::Unsupported, format!("network: {} {why}", self.info().name)));
+        let name = self.info().name;
+        let Some(capability) = self.capability.within(job.target.as_ref()) else {
+            let message = format!("target: {name} gets into no machine of somebody else's");
+            return Err(Error::new(ErrorKind::Unsupported, message));
+        };
+        if let Some(why) = capability.refuses(&job.network) {
+            return Err(Error::new(ErrorKind::Unsupported, format!("network: {name} {why}")));
         }
         stopwatch.enter(Stage::Provision);
-        // What a runtime that is half there consists of belongs to nobody's job.
-        let lease = cancel.guard(self.manager.provide(&job.runtime, &TracedProgress)).await?;
-        stopwatch.enter(Stage::Acquire);
-        // Not broken off: only the manager knows what a half-made machine consists of, and on `Err` nothing is left.
-        let booted = self.manager.boot(&lease, &BootSpec { limits: job.limits.clone() }).await?;
+        let (booted, runtime) = self.machine(&job, stopwatch, &cancel).await?;
         let machine = Arc::clone(&booted.machine);
         match cancel.guard(self.start(booted, &job, stopwatch)).await {
             Ok((sandbox, control, connections)) => {
                 let enforcement = sandbox.enforcement().clone();
                 let script = Box::new(SandboxedScript { sandbox });
-                Ok(Spawned { script, control, enforcement, runtime: lease.digest, connections })
+                Ok(Spawned { script, control, enforcement, runtime, connections })
             }
             Err(error) => {
                 machine.destroy().await?;
-                Err(error)
+                Err(lacking(error, &job))
             }
         }
     }

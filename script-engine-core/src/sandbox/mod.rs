@@ -257,11 +257,12 @@ impl AgentSandbox {
     }
 
     /// Sends the environment in as many frames as it takes.
-    async fn send_environment(&self, env: &[(String, Vec<u8>)]) -> Result<()> {
+    async fn send_environment(&self, env: &[(String, Vec<u8>)], given: &[String]) -> Result<()> {
         let mut vars: Vec<Vec<u8>> = Vec::new();
         let mut size = 0;
         for (name, value) in env {
-            let var = [name.as_bytes(), b"=", &self.relocated(value)].concat();
+            let value = if given.contains(name) { value.clone() } else { self.relocated(value) };
+            let var = [name.as_bytes(), b"=", &value].concat();
             if size + var.len() > PIECE && !vars.is_empty() {
                 self.send(&ToAgent::Env { vars: std::mem::take(&mut vars) }).await?;
                 size = 0;
@@ -302,7 +303,7 @@ impl Sandbox for AgentSandbox {
         self.end_connections().await;
         self.connections = self.next_connections.take();
         self.inbox.begin(self.execution, self.connections.as_ref().map(|it| Arc::clone(&it.0)));
-        self.send_environment(&job.env).await?;
+        self.send_environment(&job.env, &job.given).await?;
         let mut start = self.start_message(job);
         start.primed_with = self.primed.take().map_or(0, |it| it.arguments_for(job));
         self.send(&ToAgent::Start(Box::new(start))).await?;

@@ -44,7 +44,7 @@ impl AgentSandbox {
         let own = prime.env.iter().map(|(name, value)| (name.clone(), value.clone().into_bytes()));
         // What the job has beyond that is nobody's business before its start.
         let env: Vec<_> = fixed.filter(|(name, _)| !prime.env.iter().any(|it| it.0 == *name)).chain(own).collect();
-        self.send_environment(&env).await?;
+        self.send_environment(&env, &like.given).await?;
         let mut start = self.start_message(like);
         start.argv = prime.argv.iter().map(|it| self.relocated(it.as_bytes())).collect();
         let limit_ms = millis(WITHIN.min(self.settings.answer / 2));

@@ -104,6 +104,8 @@ fn job() -> Job {
         stdin: true,
         limits: Limits::default(),
         network: NetworkPolicy::Off,
+        target: None,
+        given: Vec::new(),
         egress: EgressSettings::default(),
     }
 }

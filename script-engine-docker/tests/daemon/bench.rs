@@ -65,6 +65,8 @@ pub(crate) fn job(script: &str, mark: &str) -> Job {
         env: vec![("PATH".into(), b"/usr/bin:/bin".to_vec())],
         stdin: false,
         network: script_engine_core::NetworkPolicy::Off,
+        target: None,
+        given: Vec::new(),
         egress: script_engine_core::EgressSettings::default(),
         limits: Limits { work_bytes: 8 << 20, tmp_bytes: 8 << 20, ..Limits::default() },
     }

@@ -96,6 +96,8 @@ impl Harness {
             stdin: false,
             limits: self.limits.clone(),
             network: NetworkPolicy::Off,
+            target: None,
+            given: Vec::new(),
             egress: EgressSettings::default(),
         };
         let control = sandbox.start(&job).await.expect("starts");

@@ -218,9 +218,13 @@ impl ScriptExecutor for FakeExecutor {
                 jobs.pop_front();
             }
         }
-        if let Some(why) = self.capability.refuses(&job.network) {
+        let Some(capability) = self.capability.within(job.target.as_ref()) else {
+            return Err(Error::new(ErrorKind::Unsupported, format!("target: {} gets into none", self.name)));
+        };
+        if let Some(why) = capability.refuses(&job.network) {
             return Err(Error::new(ErrorKind::Unsupported, format!("network: {} {why}", self.name)));
         }
+        let enforcement = capability.report();
         stopwatch.enter(Stage::Provision);
         cancel.guard(pause()).await?;
         refuse_malformed(&job)?;
@@ -251,13 +255,7 @@ impl ScriptExecutor for FakeExecutor {
             log: ConnectionLog::default(),
         };
         let connections = script.egress.log.clone();
-        Ok(Spawned {
-            script: Box::new(script),
-            control: pressure,
-            enforcement: self.capability.report(),
-            runtime: None,
-            connections,
-        })
+        Ok(Spawned { script: Box::new(script), control: pressure, enforcement, runtime: None, connections })
     }
 
     async fn preload(&self, _runtime: &RuntimeSpec) -> Result<()> {

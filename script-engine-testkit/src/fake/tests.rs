@@ -24,6 +24,8 @@ fn job(source: &str) -> Job {
         stdin: true,
         limits: Limits::default(),
         network: NetworkPolicy::Off,
+        target: None,
+        given: Vec::new(),
         egress: EgressSettings::default(),
     }
 }

@@ -75,6 +75,10 @@ pub(super) fn execution(id: u128) -> Result<NewExecution> {
         limits: Limits { timeout: Duration::from_micros(12_345_678), ..Limits::default() },
         network: NetworkPolicy::Public { ports: vec![80, 443], entries: Vec::new() },
         executor: "sandbox".into(),
+        target: Some(script_engine_core::contract::Target {
+            name: "application".into(),
+            user: Some("1000:1000".into()),
+        }),
         idempotency_key: None,
         created_at: Timestamp::from_micros(1_700_000_000_123_457),
         labels: BTreeMap::from([("workflow".into(), "build ü".into())]),

@@ -27,6 +27,7 @@ fn new(id: u128) -> NewExecution {
         limits: Limits::default(),
         network: NetworkPolicy::Off,
         executor: "fake".into(),
+        target: None,
         idempotency_key: Some(format!("key {id}")),
         created_at: Timestamp::from_micros(0),
         labels: BTreeMap::new(),
