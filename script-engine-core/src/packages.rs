@@ -126,13 +126,27 @@ fn requirement_problem(requirement: &str) -> Option<&'static str> {
         Some("has a version requirement of more than 256 bytes; shorten it")
     } else if requirement.chars().any(|c| c.is_control()) {
         Some("has a control character in its version requirement; take it out")
-    } else if requirement.contains([':', '/', '\\', '`', '$']) {
+    } else if requirement.contains(['/', '\\', '`', '$']) || has_colon_beyond_epochs(requirement) {
         Some("asks for an address, a path or a command; give a version requirement of the index")
     } else if requirement.starts_with('-') {
         Some("has an option in place of a version requirement; give a version")
     } else {
         None
     }
+}
+
+/// Whether a colon is there that is not an epoch's, as in `=1:2.3-4` of Debian's packages.
+fn has_colon_beyond_epochs(requirement: &str) -> bool {
+    let mut parts = requirement.split(':').peekable();
+    while let (Some(before), Some(after)) = (parts.next(), parts.peek()) {
+        let rest = before.trim_end_matches(|c: char| c.is_ascii_digit());
+        let is_epoch =
+            rest.len() < before.len() && !rest.ends_with(|c: char| c.is_ascii_alphanumeric() || "._-+".contains(c));
+        if !is_epoch || !after.starts_with(|c: char| c.is_ascii_digit()) {
+            return true;
+        }
+    }
+    false
 }
 
 /// One package of a lock.
@@ -328,6 +342,10 @@ mod tests {
             ("a b", ""),
             ("a", "git+https://x"),
             ("a", "file:x"),
+            ("a", "host1:80"),
+            ("a", "10.0.0.1:80"),
+            ("a", "1:x"),
+            ("a", ":1"),
             ("a", "$(rm)"),
             ("a", "--pre"),
             ("a", "1\n2"),
@@ -343,6 +361,8 @@ mod tests {
             ("com.google.code.gson:gson", "2.10"),
             ("uvicorn[standard]", "==0.1.*"),
             ("github.com/google/uuid", "v1.6.0"),
+            ("bind9-dnsutils", "=1:9.18.28-1"),
+            ("vim", "1:9.* | 2:8.2"),
         ] {
             let declared = Declared::default().with(&[ScriptDependency::runtime(name, requirement)]);
             assert_eq!(declared.problems(), vec![], "{name}");

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::sources::{IndexSource, PackageSources};
+use super::sources::{IndexSource, PackageSources, is_secret, without_users};
 use crate::source_text;
 
 /// Where a driver leaves its answer, and a layer.
@@ -154,28 +154,15 @@ pub(crate) struct Secrets(Vec<String>);
 impl Secrets {
     pub(crate) fn of(index: &IndexSource) -> Self {
         let password = index.credentials.iter().map(|(_, password)| password.clone());
-        let secret = |name: &str| ["auth", "password", "token"].iter().any(|it| name.to_lowercase().contains(it));
         // A file of such a name is long and no word of it would be found; a setting is the secret itself.
-        let more = index.more.iter().filter(|(name, _)| secret(name)).map(|(_, value)| value.clone());
+        let more = index.more.iter().filter(|(name, _)| is_secret(name)).map(|(_, value)| value.clone());
         Self(password.chain(more).filter(|it| !it.is_empty()).collect())
     }
 
     /// The text without passwords, and without what stands before the host in an address.
     pub(crate) fn cleaned(&self, text: &str) -> String {
-        let mut text = text.to_owned();
-        for secret in &self.0 {
-            text = text.replace(secret, "***");
-        }
-        let mut out = String::with_capacity(text.len());
-        let mut rest = text.as_str();
-        while let Some(at) = rest.find("://") {
-            let (before, after) = rest.split_at(at + 3);
-            out.push_str(before);
-            let end = after.find(|c: char| c.is_whitespace() || "/'\"<>".contains(c)).unwrap_or(after.len());
-            rest = after[..end].rfind('@').map_or(after, |at| &after[at + 1..]);
-        }
-        out.push_str(rest);
-        out
+        let text = self.0.iter().fold(text.to_owned(), |text, secret| text.replace(secret, "***"));
+        without_users(&text)
     }
 }
 

@@ -160,7 +160,7 @@ impl Shared {
     /// What decides a lock. Credentials are no part of it.
     fn lock_key(&self, ecosystem: &dyn Ecosystem, declared: &Declared, target: &PackageTarget) -> Digest {
         let mut text = format!(
-            "lock 1\0{}\0{}\0{:?}\0{}\0{}\0{}\0{}\0{}",
+            "lock 2\0{}\0{}\0{:?}\0{}\0{}\0{}\0{}\0{}",
             ecosystem.language(),
             ecosystem.fingerprint(),
             self.policy.minimum_age,
@@ -173,9 +173,7 @@ impl Shared {
         for it in &declared.packages {
             text.push_str(&format!("\0{}\0{}\0{}", it.name, it.requirement, it.scope.as_str()));
         }
-        for source in self.sources.all() {
-            text.push_str(&format!("\0{}", source.url.as_deref().unwrap_or_default()));
-        }
+        text.push_str(&self.sources.identity());
         Digest::of(text.as_bytes())
     }
 

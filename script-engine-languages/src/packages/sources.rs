@@ -56,6 +56,18 @@ impl PackageSources {
         [&self.pypi_source, &self.npm_source, &self.maven_source, &self.nuget_source, &self.go_proxy, &self.apt]
     }
 
+    /// What decides which packages these sources have, for keys: addresses and settings, no credentials.
+    pub(super) fn identity(&self) -> String {
+        let mut text = String::new();
+        for source in self.all() {
+            text.push_str(&format!("\0{}", without_users(source.url.as_deref().unwrap_or_default())));
+            for (name, value) in source.more.iter().filter(|(name, _)| !is_secret(name)) {
+                text.push_str(&format!("\0{name}={}", without_users(value)));
+            }
+        }
+        text
+    }
+
     /// What build sandboxes may reach: every public address on the usual ports, and the places that the
     /// settings name, wherever those are.
     pub(super) fn network(&self) -> NetworkPolicy {
@@ -64,6 +76,25 @@ impl PackageSources {
         let entries = named.flat_map(|it| it.split([',', '|', ' '])).filter_map(place);
         NetworkPolicy::Public { ports: vec![80, 443], entries: entries.collect() }.canonical()
     }
+}
+
+/// Whether a setting of this name holds a secret.
+pub(super) fn is_secret(name: &str) -> bool {
+    ["auth", "password", "token"].iter().any(|it| name.to_lowercase().contains(it))
+}
+
+/// The text with what stands before the host left out of each address in it.
+pub(super) fn without_users(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("://") {
+        let (before, after) = rest.split_at(at + 3);
+        out.push_str(before);
+        let end = after.find(|c: char| c.is_whitespace() || "/'\"<>".contains(c)).unwrap_or(after.len());
+        rest = after[..end].rfind('@').map_or(after, |at| &after[at + 1..]);
+    }
+    out.push_str(rest);
+    out
 }
 
 /// Host and port of an address such as `https://user@host:8443/path`.
@@ -79,6 +110,33 @@ fn place(url: &str) -> Option<HostPort> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_decides_a_lock_is_in_its_key_and_no_secret_is() {
+        let of = |url: &str, credentials: Option<(&str, &str)>, more: &[(&str, &str)]| {
+            let pair = |it: &(&str, &str)| (it.0.to_owned(), it.1.to_owned());
+            let npm_source = IndexSource {
+                url: Some(url.to_owned()),
+                credentials: credentials.as_ref().map(pair),
+                more: more.iter().map(pair).collect(),
+            };
+            PackageSources { npm_source, ..PackageSources::default() }.identity()
+        };
+        let plain = of("https://host/npm", None, &[]);
+        assert_eq!(of("https://me:word@host/npm", Some(("me", "word")), &[("_authToken", "t")]), plain);
+        let scoped = of("https://host/npm", None, &[("@own:registry", "https://me:word@other/npm")]);
+        assert_eq!(scoped, of("https://host/npm", None, &[("@own:registry", "https://other/npm")]));
+        assert!(scoped != plain && of("https://other/npm", None, &[]) != plain);
+        // A setting of one source is none of the next.
+        let sources = PackageSources {
+            go_proxy: IndexSource { url: Some("x".into()), ..IndexSource::default() },
+            ..PackageSources::default()
+        };
+        assert_ne!(
+            sources.identity(),
+            PackageSources { apt: sources.go_proxy.clone(), ..PackageSources::default() }.identity()
+        );
+    }
 
     #[test]
     fn what_the_settings_name_is_reachable_and_nothing_else_is_private() {
