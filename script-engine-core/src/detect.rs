@@ -144,6 +144,7 @@ mod tests {
             requirement: Requirement { least: "1".into(), mend: String::new() },
             image: String::new(),
             env: Vec::new(),
+            code_variables: Vec::new(),
             packages_dir: "/packages".into(),
         }
     }

@@ -184,16 +184,20 @@ impl ExecutionRequest {
         self
     }
 
+    /// The environment variables that it sets, each with the field that names it.
+    pub(crate) fn variables(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let plain = self.env.iter().map(|(name, _)| ("env", name.as_str()));
+        plain.chain(self.secrets.iter().map(|it| ("secrets", it.variable.as_str())))
+    }
+
     /// Names every problem that can be seen without looking anything up.
     #[must_use]
     pub fn problems(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
-        let names = self.env.iter().map(|(name, _)| ("env", name));
-        for (field, name) in names.chain(self.secrets.iter().map(|it| ("secrets", &it.variable))) {
-            if let Some(message) = variable_problem(name) {
-                problems.push(Problem { field: format!("{field}.{}", name.escape_debug()), message });
-            }
-        }
+        problems.extend(self.variables().filter_map(|(field, name)| {
+            let message = variable_problem(name)?;
+            Some(Problem { field: format!("{field}.{}", name.escape_debug()), message })
+        }));
         for (name, value) in &self.env {
             let message = if value.contains('\0') {
                 "holds a NUL byte, which no environment can carry; leave it out".to_owned()
@@ -225,15 +229,16 @@ impl ExecutionRequest {
     }
 }
 
-/// Variables that the engine sets itself, and those by which a loader or an interpreter runs other
-/// code than the script, are refused.
+/// Variables that the engine sets itself, and those by which the loader, the libraries of every program or any shell
+/// carry out other code than the script, are refused. Languages name those of their own interpreters.
 fn variable_problem(name: &str) -> Option<String> {
     let letters = |c: char| c.is_ascii_alphanumeric() || c == '_';
     if name.is_empty() || !name.chars().all(letters) || name.starts_with(|c: char| c.is_ascii_digit()) {
         return Some("is not a variable name; use letters, digits and `_`, not beginning with a digit".into());
     }
     let reserved = ["PARAM_", "SCRIPT_", "LD_"].iter().any(|it| name.starts_with(it))
-        || ["PATH", "HOME", "TMPDIR", "BASH_ENV", "ENV", "IFS"].contains(&name);
+        || ["PATH", "HOME", "TMPDIR", "BASH_ENV", "ENV", "IFS"].contains(&name)
+        || ["GCONV_PATH", "OPENSSL_CONF", "OPENSSL_ENGINES", "OPENSSL_MODULES"].contains(&name);
     reserved.then(|| "is set by the engine or changes which code is loaded; choose another name".into())
 }
 

@@ -32,6 +32,7 @@ pub(crate) struct Facts<'a> {
     pub(crate) mend: &'a str,
     pub(crate) image: &'a str,
     pub(crate) env: &'a [(&'a str, &'a str)],
+    pub(crate) code_variables: &'a [&'a str],
     pub(crate) packages_dir: &'a str,
 }
 
@@ -49,6 +50,7 @@ impl Facts<'_> {
             requirement: Requirement { least: self.least.to_owned(), mend: self.mend.to_owned() },
             image: self.image.to_owned(),
             env: self.env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+            code_variables: all(self.code_variables),
             packages_dir: self.packages_dir.to_owned(),
         })
     }

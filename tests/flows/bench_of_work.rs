@@ -72,6 +72,7 @@ pub(crate) fn acts() -> Arc<dyn Language> {
         requirement: Requirement { least: "1".into(), mend: String::new() },
         image: String::new(),
         env: Vec::new(),
+        code_variables: vec!["ACTS_*".into()],
         packages_dir: "/packages".into(),
     }))
 }

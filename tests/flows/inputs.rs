@@ -75,12 +75,15 @@ async fn requests_are_refused_by_field_and_all_at_once() {
     engine.save(&Identity::default(), checked).await.unwrap();
     let mut wanted =
         request("checked").with_parameter("count", 0).with_parameter("mode", "c").with_env("LD_PRELOAD", "x");
+    wanted = wanted.with_env("ACTS_HOOK", "x").with_env("ACT", "x");
+    wanted = wanted.with_secret(SecretRef { name: "token".into(), variable: "ACTS_PATH".into() });
     wanted.limits.timeout = Some(Duration::ZERO);
     let error = engine.submit(wanted).await.unwrap_err();
     let found = fields(&error);
-    for field in ["/count", "/mode", "name", "env.LD_PRELOAD", "limits.timeout"] {
+    for field in ["/count", "/mode", "name", "env.LD_PRELOAD", "env.ACTS_HOOK", "secrets.ACTS_PATH", "limits.timeout"] {
         assert!(found.iter().any(|it| it.contains(field)), "{field} in {found:?}");
     }
+    assert!(!found.iter().any(|it| it.ends_with("env.ACT")), "{found:?}");
     let unknown = request("checked").with_parameter("name", "x").with_parameter("typo", 1);
     assert!(engine.submit(unknown).await.unwrap_err().to_string().contains("typo"));
 

@@ -148,6 +148,24 @@ async fn bash_runs_with_packages_of_the_system() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_runs_build_one_layer() {
+    let folder = Folder::new();
+    let bench = Bench::new(&folder.0, PackageSources::of_this_machine()).await;
+    bench.save("main.sh", "# apt: jq\njq -n 1\n").await.expect("it is saved");
+    let mut under_way = Vec::new();
+    for _ in 0..100 {
+        let request = ExecutionRequest::new(ScriptName::parse("script").unwrap());
+        under_way.push(bench.engine.submit(request).await.expect("it is accepted"));
+    }
+    for id in under_way {
+        let record = bench.engine.wait(id).await.expect("it ends");
+        assert_eq!(stdout(&record).trim_end(), "1", "{}", story(&record));
+    }
+    assert_eq!(bench.resolver.counts(), PackageCounts { locked: 1, built: 1 });
+    bench.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_can_t_be_locked_is_one_line_with_the_package_and_the_reason() {
     let folder = Folder::new();
     let bench = Bench::new(&folder.0, PackageSources::of_this_machine()).await;

@@ -33,11 +33,24 @@ pub struct LanguageInfo {
     pub image: String,
     /// Environment variables that its programs need. One that the engine sets too, `PATH` say, takes its place.
     pub env: Vec<(String, String)>,
+    /// Environment variables by which its programs carry out other code than the script, such as `NODE_OPTIONS`;
+    /// a `*` at the end stands for any rest. No request may set one, whatever language its script is in: scripts
+    /// start each other's interpreters.
+    pub code_variables: Vec<String>,
     /// The absolute path at which a sandbox has the packages of a lock.
     pub packages_dir: String,
 }
 
 impl LanguageInfo {
+    /// Whether the variable of this name is one of `code_variables`.
+    #[must_use]
+    pub fn is_code_variable(&self, name: &str) -> bool {
+        self.code_variables.iter().any(|it| match it.strip_suffix('*') {
+            Some(beginning) => name.starts_with(beginning),
+            None => name == it,
+        })
+    }
+
     /// A language with the default limits, whose files have the extension of `entry_point` and whose interpreter has the
     /// language's name. No image, no environment, packages at `/packages`.
     ///
@@ -55,6 +68,7 @@ impl LanguageInfo {
             requirement: Requirement { least: "0".to_owned(), mend: format!("install {title}") },
             image: String::new(),
             env: Vec::new(),
+            code_variables: Vec::new(),
             packages_dir: "/packages".to_owned(),
         })
     }

@@ -77,6 +77,7 @@ impl Components {
         let limits = language.info().limits.with(&version.manifest.limits).with(&request.limits);
         let mut problems = request.problems();
         problems.extend(limits.problems());
+        problems.extend(self.code_variables(request));
         let mut take = |found: Vec<Problem>| problems.extend(found);
         let bound = self.bind(version, request.parameters.clone()).map_err(&mut take).ok();
         let network = request.network.as_ref().unwrap_or(&version.manifest.network).canonical();
@@ -102,6 +103,20 @@ impl Components {
             }
             _ => Err(Error::invalid_all(problems)),
         }
+    }
+
+    /// Names each variable by which a program of any language would carry out other code than the version's. Who may
+    /// run a version may not by that change what it does.
+    fn code_variables(&self, request: &ExecutionRequest) -> Vec<Problem> {
+        let problem = |(field, name): (&str, &str)| {
+            let language = self.languages.iter().find(|it| it.info().is_code_variable(name))?;
+            let title = &language.info().title;
+            let message = format!(
+                "makes programs of {title} carry out other code than the script; choose another name, or let the script set it"
+            );
+            Some(Problem { field: format!("{field}.{name}"), message })
+        };
+        request.variables().filter_map(problem).collect()
     }
 
     fn new_execution(

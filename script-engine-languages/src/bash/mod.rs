@@ -37,6 +37,7 @@ impl Bash {
             mend: "install bash 5 or newer (Debian: bash; Alpine: bash)",
             image: "alpine:3.19",
             env: &[],
+            code_variables: &["SHELLOPTS", "BASHOPTS", "BASH_LOADABLES_PATH", "PS4", "PROMPT_COMMAND"],
             packages_dir: tree::PACKAGES,
         };
         Ok(Self { info: facts.info()? })

@@ -50,6 +50,17 @@ impl CSharp {
             least: "10",
             mend: "install the .NET SDK 10 in /usr/share/dotnet or /usr/lib/dotnet (Debian: from Microsoft's packages; \
                    Alpine: dotnet10-sdk), or put a root file system that has one at `roots/csharp` in the state folder",
+            code_variables: &[
+                "DOTNET_STARTUP_HOOKS",
+                "DOTNET_ADDITIONAL_DEPS",
+                "DOTNET_SHARED_STORE",
+                "DOTNET_ROOT*",
+                "DOTNET_GCName",
+                "DOTNET_GCPath",
+                "CORECLR_*",
+                "COMPlus_GCName",
+                "COMPlus_GCPath",
+            ],
             packages_dir: "/packages",
             image: "mcr.microsoft.com/dotnet/sdk:10.0-alpine",
             env: &[

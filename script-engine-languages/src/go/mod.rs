@@ -51,6 +51,7 @@ impl Go {
                 ("GOTELEMETRY", "off"),
                 ("GOENV", "off"),
             ],
+            code_variables: &[],
             packages_dir: "/packages",
         };
         Ok(Self { info: facts.info()? })

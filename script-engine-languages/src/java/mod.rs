@@ -66,6 +66,7 @@ impl Java {
             least: "21",
             mend: "install a JDK 21 or newer below /usr/lib/jvm (Debian: default-jdk-headless; Alpine: openjdk21-jdk)",
             image: "eclipse-temurin:21-jdk-alpine",
+            code_variables: &["JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS", "CLASSPATH"],
             packages_dir: "/packages",
             env: &[("PATH", "/opt/java/openjdk/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")],
         };

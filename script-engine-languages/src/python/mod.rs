@@ -55,6 +55,17 @@ impl Python {
                 // Files, stdin and stdout are UTF-8 whatever the image's locale; bytes that are not pass unharmed.
                 ("PYTHONUTF8", "1"),
             ],
+            code_variables: &[
+                "PYTHONPATH",
+                "PYTHONHOME",
+                "PYTHONPLATLIBDIR",
+                "PYTHONEXECUTABLE",
+                "PYTHONUSERBASE",
+                "PYTHONPYCACHEPREFIX",
+                "PYTHONSTARTUP",
+                "PYTHONBREAKPOINT",
+                "PYTHONCASEOK",
+            ],
             packages_dir: PACKAGES,
         };
         Ok(Self { info: facts.info()? })

@@ -56,6 +56,7 @@ impl TypeScript {
             mend: "install Node.js 20 or newer below /usr (Debian: nodejs; Alpine: nodejs)",
             image: "node:22-alpine",
             env: &[],
+            code_variables: &["NODE_OPTIONS", "NODE_PATH", "NODE_REPL_EXTERNAL_MODULE"],
             packages_dir: "/node_modules",
         };
         Ok(Self { info: facts.info()? })
