@@ -128,14 +128,10 @@ mod tests {
         assert_eq!(scoped, of("https://host/npm", None, &[("@own:registry", "https://other/npm")]));
         assert!(scoped != plain && of("https://other/npm", None, &[]) != plain);
         // A setting of one source is none of the next.
-        let sources = PackageSources {
-            go_proxy: IndexSource { url: Some("x".into()), ..IndexSource::default() },
-            ..PackageSources::default()
-        };
-        assert_ne!(
-            sources.identity(),
-            PackageSources { apt: sources.go_proxy.clone(), ..PackageSources::default() }.identity()
-        );
+        let one = IndexSource { url: Some("x".into()), ..IndexSource::default() };
+        let go = PackageSources { go_proxy: one.clone(), ..PackageSources::default() };
+        let apt = PackageSources { apt: one, ..PackageSources::default() };
+        assert_ne!(go.identity(), apt.identity());
     }
 
     #[test]
