@@ -57,6 +57,10 @@ pub(crate) struct EngineArguments {
     /// Where the engine keeps its state; the data directory of the user if not given
     #[arg(long, value_name = "DIR")]
     pub(crate) state: Option<PathBuf>,
+    /// A JSON file with settings of the backend `docker`, such as {"image_cache": {"registry": "HOST:PORT"}}
+    #[cfg(feature = "docker")]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) docker_settings: Option<PathBuf>,
     /// A root file system for a language in place of the host's programs; may be given several times. What
     /// is in `roots/LANGUAGE` of the state folder is taken unasked
     #[arg(long = "root", value_name = "LANGUAGE=DIR", value_parser = quantity::pair)]
@@ -110,6 +114,9 @@ pub(crate) struct RunArguments {
     /// A host and port that the script may reach by TCP, for example example.com:443; may be given several times
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) network: Vec<HostPort>,
+    /// Give the script the network of the host that its sandbox is on, where the backend's settings allow it
+    #[arg(long, conflicts_with = "network")]
+    pub(crate) host_network: bool,
     /// Run it in this container, which is there already, in place of a sandbox; what it is kept from is the container's
     /// affair. Implies `--backend docker`
     #[cfg(feature = "docker")]

@@ -49,7 +49,10 @@ async fn examine(arguments: &DoctorArguments) -> Vec<Finding> {
         Backend::Linux => machine(&engine::linux(Isolation::Namespaces, given), owner).await,
         Backend::Process => machine(&engine::linux(Isolation::Process, given), owner).await,
         #[cfg(feature = "docker")]
-        Backend::Docker => daemon(&engine::docker(given.state.clone()), owner).await,
+        Backend::Docker => match engine::docker(given) {
+            Ok(config) => daemon(&config, owner).await,
+            Err(error) => vec![Finding::new("settings", FAIL, error.to_string(), "correct what is named here")],
+        },
     };
     if findings.iter().any(|it| it.verdict == FAIL) {
         return findings;

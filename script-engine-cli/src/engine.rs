@@ -7,8 +7,12 @@ use std::path::PathBuf;
 use script_engine::languages::packages::{self, PackageSettings, PackageSources};
 use script_engine::sandbox_linux::{self, Isolation, Root};
 use script_engine::{EgressSettings, Engine, Open, Result, Settings, Targets, local_with};
+#[cfg(feature = "docker")]
+use script_engine::{Error, ErrorKind};
 
 use crate::arguments::{Backend, EngineArguments};
+#[cfg(feature = "docker")]
+use crate::inputs;
 
 /// The state folder: the one that was given, else the data directory of the user. Sandboxes have to enter it for
 /// their packages, which they can't where it is root's own.
@@ -43,16 +47,30 @@ pub(crate) fn linux(isolation: Isolation, arguments: &EngineArguments) -> sandbo
     config
 }
 
-/// The settings of the Docker backend: the daemon is where `DOCKER_HOST` says, as it is for other programs.
+/// The settings of the Docker backend: those of the file, if there is one. The daemon is where `DOCKER_HOST` says, and
+/// logins are where the machine has them, as it is for other programs. The state folder is the program's.
 #[cfg(feature = "docker")]
-pub(crate) fn docker(state: Option<PathBuf>) -> script_engine::docker::Config {
-    let mut config = script_engine::docker::Config::new(state_dir(state));
-    if let Ok(endpoint) = env::var("DOCKER_HOST")
-        && !endpoint.is_empty()
-    {
+pub(crate) fn docker(arguments: &EngineArguments) -> Result<script_engine::docker::Config> {
+    let mut config = match &arguments.docker_settings {
+        Some(path) => {
+            let read = inputs::read_json(path, "--docker-settings").and_then(|it| {
+                serde_json::from_value(it).map_err(|error| format!("--docker-settings {}: {error}", path.display()))
+            });
+            read.map_err(|message| Error::new(ErrorKind::InvalidRequest, message))?
+        }
+        None => script_engine::docker::Config::default(),
+    };
+    config.state_dir = state_dir(arguments.state.clone());
+    let said = |name: &str| env::var_os(name).filter(|it| !it.is_empty()).map(PathBuf::from);
+    if let Some(endpoint) = said("DOCKER_HOST").and_then(|it| it.into_os_string().into_string().ok()) {
         config.endpoint = endpoint;
     }
-    config
+    if config.docker_config.is_none() {
+        let folder = said("DOCKER_CONFIG").or_else(|| said("HOME").map(|it| it.join(".docker")));
+        config.docker_config = folder.map(|it| it.join("config.json"));
+    }
+    config.validate()?;
+    Ok(config)
 }
 
 /// Builds the engine. With `upgrade` the packages of scripts are looked up anew even where they are known.
@@ -64,7 +82,7 @@ pub(crate) async fn build(arguments: &EngineArguments, upgrade: bool) -> Result<
         Backend::Linux => local_with(linux(Isolation::Namespaces, arguments), packages).await?,
         Backend::Process => local_with(linux(Isolation::Process, arguments), packages).await?,
         #[cfg(feature = "docker")]
-        Backend::Docker => script_engine::docker_with(docker(arguments.state.clone()), packages).await?,
+        Backend::Docker => script_engine::docker_with(docker(arguments)?, packages).await?,
     };
     builder.with_settings(settings()).build().await
 }

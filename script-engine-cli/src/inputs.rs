@@ -76,7 +76,7 @@ fn read_file(path: &Path, most: u64) -> Result<Vec<u8>, String> {
     Ok(content)
 }
 
-fn read_json(path: &Path, option: &str) -> Result<Value, String> {
+pub(crate) fn read_json(path: &Path, option: &str) -> Result<Value, String> {
     const MOST: u64 = 16 << 20;
     let content = read_file(path, MOST).map_err(|error| format!("{option}: {error}"))?;
     serde_json::from_slice(&content).map_err(|error| format!("{option} {}: is not JSON: {error}", path.display()))

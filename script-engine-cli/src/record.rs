@@ -132,6 +132,7 @@ fn network(policy: &NetworkPolicy) -> Value {
             let ports = ports.iter().map(|it| format!("public:{it}"));
             ports.chain(entries.iter().map(ToString::to_string)).collect::<Vec<_>>().into()
         }
+        NetworkPolicy::Host => json!(["host"]),
         _ => json!([]),
     }
 }

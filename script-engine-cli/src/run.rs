@@ -79,6 +79,9 @@ impl Inputs {
         if !arguments.network.is_empty() {
             request.network = Some(NetworkPolicy::Allow(arguments.network.clone()));
         }
+        if arguments.host_network {
+            request.network = Some(NetworkPolicy::Host);
+        }
         request.limits = LimitOverrides {
             timeout: arguments.timeout,
             memory_bytes: arguments.memory,

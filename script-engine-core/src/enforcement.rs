@@ -221,6 +221,7 @@ pub struct Capability {
     enforced: BTreeMap<Restriction, Mechanism>,
     missing: BTreeMap<Restriction, String>,
     egress: Egress,
+    host_network: bool,
     guests: Option<Box<Self>>,
 }
 
@@ -245,6 +246,13 @@ impl Capability {
     #[must_use]
     pub fn with_egress(mut self, egress: Egress) -> Self {
         self.egress = egress;
+        self
+    }
+
+    /// Says that it opens the host's network to scripts whose request asks for it.
+    #[must_use]
+    pub fn with_host_network(mut self) -> Self {
+        self.host_network = true;
         self
     }
 
@@ -274,6 +282,10 @@ impl Capability {
     /// Why it can't open what `policy` lists, if it can't.
     #[must_use]
     pub fn refuses(&self, policy: &NetworkPolicy) -> Option<&'static str> {
+        if *policy == NetworkPolicy::Host {
+            const CLOSED: &str = "does not open the host's network: its settings don't allow it, or it can't";
+            return (!self.host_network).then_some(CLOSED);
+        }
         match (Egress::for_policy(policy), self.egress) {
             (wanted, has) if has >= wanted => None,
             (_, Egress::Nothing) => Some("can't open an allow-list: the network is off or the host's own"),
@@ -344,7 +356,9 @@ mod tests {
         check(&strict, &kernel.clone().without(Restriction::Memory, "no cgroup"), &[Restriction::Memory]);
         let all = Needs::kernel_for_all();
         check(&all, &kernel.clone().with(Restriction::Memory, Mechanism::Supervised), &[Restriction::Memory]);
-        check(&all, &kernel.without(Restriction::Cpu, "no cgroup"), &[Restriction::Cpu]);
+        check(&all, &kernel.clone().without(Restriction::Cpu, "no cgroup"), &[Restriction::Cpu]);
+        assert!(kernel.refuses(&NetworkPolicy::Host).is_some());
+        assert_eq!(kernel.with_host_network().refuses(&NetworkPolicy::Host), None);
         assert_eq!(strict.unmet(&Capability::default()).len(), 9);
     }
 }

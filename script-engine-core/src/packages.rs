@@ -12,6 +12,19 @@ const MAX_DECLARED: usize = 1000;
 const MAX_TEXT: usize = 256;
 const MAX_MANIFEST: usize = 64 << 10;
 
+/// What the sandboxes may reach in which packages are looked up and fetched.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PackageNetwork {
+    /// Every public address on the usual ports, and the places that the settings name, wherever those are.
+    #[default]
+    Public,
+    /// Only the places that the settings name: mirrors and the proxy.
+    Named,
+    /// Nothing: only what is there already is served.
+    Off,
+}
+
 /// In which situations a dependency is needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -24,6 +24,8 @@ pub(crate) enum DockerError {
     Image { language: String, image: String, problem: String },
     #[error("the container is not as it was asked for: {}", .0.join("; "))]
     Differs(Vec<String>),
+    #[error("can't log in to {registry}: {problem}")]
+    Login { registry: String, problem: String },
     #[error("there is no container {0}; name one that `docker ps` shows")]
     NoTarget(String),
     #[error("{action} {}: {source}", path.display())]
@@ -92,9 +94,10 @@ impl From<DockerError> for Error {
             | DockerError::Slow { .. }
             | DockerError::File { .. }
             | DockerError::Left { .. } => (ErrorKind::Unavailable, again),
-            DockerError::OldApi { .. } | DockerError::Endpoint(_) | DockerError::Differs(_) => {
-                (ErrorKind::Unsupported, Retry::Never)
-            }
+            DockerError::Login { .. }
+            | DockerError::OldApi { .. }
+            | DockerError::Endpoint(_)
+            | DockerError::Differs(_) => (ErrorKind::Unsupported, Retry::Never),
             DockerError::NoTarget(_) => (ErrorKind::NotFound, Retry::Never),
             DockerError::Alive(_) => (ErrorKind::Conflict, Retry::Never),
             DockerError::Unsupported(_) => (ErrorKind::Unsupported, Retry::Never),

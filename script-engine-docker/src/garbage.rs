@@ -37,6 +37,11 @@ pub(crate) async fn collect(
     let found = daemon.call("list images", api.list_images(Some(options))).await?;
     let mut kept: Vec<Kept> = found.iter().map(|it| Kept::of(it, &config.state_dir)).collect();
     kept.retain(|it| it.is_of(&config.image_prefix));
+    if !config.image_cache.enabled {
+        // Only what was got here: others may keep theirs.
+        let own = images.own();
+        kept.retain(|it| own.contains(&it.id));
+    }
     let mut report = GcReport::default();
     let mut gone = HashSet::new();
     for kept in surplus(kept, &images.held(), budget) {

@@ -83,6 +83,13 @@ impl Images {
         images.filter(|it| Arc::strong_count(it) > 1).map(|it| it.id.clone()).collect()
     }
 
+    /// The ids of the images with packages that were got in place here.
+    pub(crate) fn own(&self) -> HashSet<String> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let layered = known.iter().filter(|(spec, _)| spec.layer.is_some());
+        layered.filter_map(|(_, it)| it.get()).map(|it| it.id.clone()).collect()
+    }
+
     fn cell(&self, spec: &RuntimeSpec) -> Arc<OnceCell<Arc<Image>>> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= REMEMBERED && !known.contains_key(spec) {

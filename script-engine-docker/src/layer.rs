@@ -90,7 +90,7 @@ pub(crate) async fn provide(
     if let Some(image) = image::look(daemon, &name, of.language).await?.filter(|it| of.made(it)) {
         return Ok(image);
     }
-    let remote = config.image_cache.registry.as_ref().map(|it| format!("{it}/{name}"));
+    let remote = config.image_cache.shared_by().map(|it| format!("{it}/{name}"));
     if let Some(remote) = &remote
         && let Some(image) = pulled(daemon, config, of, remote, progress).await
     {
@@ -98,7 +98,7 @@ pub(crate) async fn provide(
         return Ok(image);
     }
     let image = build(daemon, of, &name, progress).await?;
-    if let Some(remote) = remote.filter(|_| config.image_cache.push) {
+    if let Some(remote) = remote.filter(|_| config.image_cache.push_to_registry) {
         // The image is there; that others have to build it themselves is no fault of this execution.
         if let Err(error) = registry::push(daemon, config, &image.id, &remote, progress).await {
             tracing::warn!(image = remote, %error, "an image could not be pushed");

@@ -13,6 +13,7 @@ mod image;
 mod inspect;
 mod layer;
 mod link;
+mod login;
 mod machine;
 mod owner;
 mod plan;
@@ -22,6 +23,7 @@ mod registry;
 mod runtime;
 mod tar;
 
-pub use config::{Config, Delivery, ImageCache, Login};
+pub use config::{Build, Config, Delivery, ImageCache};
 pub use doctor::{Finding, Grade, examine};
+pub use login::Login;
 pub use runtime::Manager;

@@ -26,6 +26,8 @@ const AGENT_PIDS: u32 = 24;
 /// Room for the files of a job.
 const SCRIPTS_BYTES: u64 = 64 << 20;
 const SCRIPTS_FILES: u64 = 16_384;
+/// What the daemon calls the network of its machine.
+const HOST: &str = "host";
 /// Descriptors that the agent needs itself.
 const AGENT_FILES: u32 = 512;
 /// Ids of users that scripts get where the daemon maps users.
@@ -49,6 +51,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) limits: &'a Limits,
     /// Thousandths of cpus that the daemon's machine has: it makes no container that may use more.
     pub(crate) milli_cpus: u32,
+    /// Whether it has the network of the daemon's machine, which somebody asked for and may have.
+    pub(crate) host_network: bool,
 }
 
 /// Chooses the user id of the script in the container with this number. Numbers are counted up from a start
@@ -112,9 +116,9 @@ fn host_config(wanted: &Wanted<'_>) -> HostConfig {
         oom_kill_disable: None,
         init: Some(false),
         log_config: Some(HostConfigLogConfig { typ: Some(text("none")), config: None }),
-        network_mode: Some(text("none")),
+        network_mode: Some(text(if wanted.host_network { HOST } else { "none" })),
         // Else the host's own resolver would be named in the container.
-        dns: Some(vec![text("127.0.0.1")]),
+        dns: (!wanted.host_network).then(|| vec![text("127.0.0.1")]),
         restart_policy: Some(RestartPolicy { name: Some(RestartPolicyNameEnum::NO), maximum_retry_count: None }),
         auto_remove: Some(false),
         mounts: Some(wanted.mounts.clone()),
@@ -127,7 +131,9 @@ fn host_config(wanted: &Wanted<'_>) -> HostConfig {
         security_opt: Some(vec![text("no-new-privileges")]),
         tmpfs: Some(memory_folders(limits, wanted.script_id, wanted.volumes)),
         // Podman leaves it to the host's setting: scripts may listen where they like on their own loopback.
-        sysctls: Some(HashMap::from([(text("net.ipv4.ip_unprivileged_port_start"), text("0"))])),
+        // The host's own loopback keeps its rule.
+        sysctls: (!wanted.host_network)
+            .then(|| HashMap::from([(text("net.ipv4.ip_unprivileged_port_start"), text("0"))])),
         runtime: wanted.oci_runtime.map(text),
         ..HostConfig::default()
     }

@@ -77,7 +77,7 @@ pub(crate) async fn facts(shared: &Shared) -> Result<Facts, DockerError> {
 pub(crate) async fn prove(shared: &Arc<Shared>) -> Result<(Facts, Capability)> {
     let facts = facts(shared).await?;
     let claimed = facts.capability();
-    let spec = BootSpec { limits: Limits::default() };
+    let spec = BootSpec::new(Limits::default());
     let id = image::empty(&shared.daemon, &shared.config).await?;
     let image = Image { name: "empty".to_owned(), id, ..Image::default() };
     let runtime = RuntimeSpec { language: "probe".to_owned(), image: String::new(), layer: None };
@@ -91,11 +91,11 @@ pub(crate) async fn prove(shared: &Arc<Shared>) -> Result<(Facts, Capability)> {
     if build != script_engine_agent::BUILD {
         broken.push(format!("the agent is {build} and should be {}", script_engine_agent::BUILD));
     }
-    if broken.is_empty() {
-        Ok((facts, claimed.with_egress(egress).with_guests(guest::capability())))
-    } else {
-        Err(unsupported(&broken))
+    if !broken.is_empty() {
+        return Err(unsupported(&broken));
     }
+    let proved = claimed.with_egress(egress).with_guests(guest::capability());
+    Ok((facts, if shared.config.allow_host_network { proved.with_host_network() } else { proved }))
 }
 
 fn unsupported(broken: &[String]) -> Error {

@@ -1,27 +1,19 @@
-//! Registries: names of images, logins, pulls and pushes with how far they are.
+//! Registries: names of images, pulls and pushes with how far they are.
 
 use std::collections::HashMap;
-use std::fmt;
-use std::fs;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use bollard::auth::DockerCredentials;
 use bollard::models::ProgressDetail;
 use bollard::query_parameters::{CreateImageOptionsBuilder, PushImageOptionsBuilder, TagImageOptionsBuilder};
 use futures_util::StreamExt as _;
 use script_engine_core::contract::Progress;
-use serde_json::Value;
 
 use crate::config::Config;
 use crate::daemon::Daemon;
 use crate::error::DockerError;
+use crate::login;
 
-/// The registry of names without one, and what Docker's own settings call it.
-const HUB: &str = "docker.io";
-const HUB_LOGIN: &str = "https://index.docker.io/v1/";
-/// Bytes of Docker's settings that are read.
-const MOST: u64 = 1 << 20;
+/// The registry of names without one.
+pub(crate) const HUB: &str = "docker.io";
 
 /// Pulls an image, and tells how far that is.
 pub(crate) async fn pull(
@@ -36,7 +28,11 @@ pub(crate) async fn pull(
     let api = daemon.api().await?;
     let step = format!("pull {name}");
     let mut layers = Layers::default();
-    let mut pulled = std::pin::pin!(api.create_image(Some(options), None, login(config, name)?));
+    let mut pulled = std::pin::pin!(api.create_image(
+        Some(options),
+        None,
+        login::find(config, registry(name), daemon.within()).await?
+    ));
     // What takes long is told of; what tells nothing any more has failed.
     while let Some(told) = daemon.call(ACTION, async { Ok(pulled.next().await) }).await? {
         let told = told.map_err(DockerError::api(ACTION, daemon.within()))?;
@@ -61,7 +57,11 @@ pub(crate) async fn push(
     let api = daemon.api().await?;
     let step = format!("push {name}");
     let mut layers = Layers::default();
-    let mut pushed = std::pin::pin!(api.push_image(repository, Some(options), login(config, name)?));
+    let mut pushed = std::pin::pin!(api.push_image(
+        repository,
+        Some(options),
+        login::find(config, registry(name), daemon.within()).await?
+    ));
     while let Some(told) = daemon.call(ACTION, async { Ok(pushed.next().await) }).await? {
         let told = told.map_err(DockerError::api(ACTION, daemon.within()))?;
         // Of a push the daemon's client is not told which layer it is about.
@@ -97,63 +97,6 @@ fn registry(name: &str) -> &str {
         Some((first, _)) if first.contains(['.', ':']) || first == "localhost" => first,
         _ => HUB,
     }
-}
-
-/// How to log in to a registry. Not shown by `Debug`.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Login {
-    /// The user's name.
-    pub user: String,
-    /// The password or token.
-    pub password: String,
-}
-
-impl fmt::Debug for Login {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Login").field("user", &self.user).finish_non_exhaustive()
-    }
-}
-
-/// The login for the registry of an image: of the settings, else of the machine's Docker configuration.
-fn login(config: &Config, name: &str) -> Result<Option<DockerCredentials>, DockerError> {
-    let registry = registry(name);
-    let found = match (config.registry_logins.get(registry), &config.docker_config) {
-        (Some(login), _) => Some(login.clone()),
-        (None, Some(path)) => {
-            let length = fs::metadata(path).map(|it| it.len());
-            let text = match length {
-                Ok(0..=MOST) => fs::read(path),
-                Ok(_) => Err(std::io::ErrorKind::FileTooLarge.into()),
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-                Err(error) => Err(error),
-            };
-            let text = text.map_err(DockerError::file("can't read Docker's settings in", path))?;
-            configured(&text, registry)
-        }
-        (None, None) => None,
-    };
-    Ok(found.map(|it| DockerCredentials {
-        username: Some(it.user),
-        password: Some(it.password),
-        serveraddress: Some(registry.to_owned()),
-        ..DockerCredentials::default()
-    }))
-}
-
-/// The login that Docker's settings hold for a registry.
-fn configured(settings: &[u8], registry: &str) -> Option<Login> {
-    let settings: Value = serde_json::from_slice(settings).ok()?;
-    let logins = settings.get("auths")?.as_object()?;
-    let names = [registry, if registry == HUB { HUB_LOGIN } else { registry }];
-    let found = names.iter().find_map(|name| {
-        logins
-            .get(*name)
-            .or_else(|| logins.get(&format!("https://{name}")))
-            .or_else(|| logins.get(&format!("https://{name}/v2/")))
-    })?;
-    let decoded = STANDARD.decode(found.get("auth")?.as_str()?).ok()?;
-    let (user, password) = std::str::from_utf8(&decoded).ok()?.split_once(':')?;
-    Some(Login { user: user.to_owned(), password: password.trim_end_matches('\0').to_owned() })
 }
 
 /// How far each layer is, in bytes.
@@ -199,31 +142,6 @@ mod tests {
             assert_eq!(split(name), expected);
             assert_eq!(registry(name), at);
         }
-    }
-
-    #[test]
-    fn logins_are_read_as_docker_writes_them() {
-        // The user is `me`, the password `s:cret`.
-        let settings = br#"{"auths": {"r.example": {"auth": "bWU6czpjcmV0"}, "https://index.docker.io/v1/": {"auth": "bWU6czpjcmV0"},
-            "broken.example": {"auth": "???"}, "empty.example": {}}, "credsStore": "desktop"}"#;
-        let expected = Some(Login { user: "me".into(), password: "s:cret".into() });
-        assert_eq!(configured(settings, "r.example"), expected);
-        assert_eq!(configured(settings, HUB), expected);
-        for none in ["other.example", "broken.example", "empty.example"] {
-            assert_eq!(configured(settings, none), None);
-        }
-        assert_eq!(configured(b"nonsense", HUB), None);
-        assert!(!format!("{expected:?}").contains("cret"));
-    }
-
-    #[test]
-    fn settings_go_before_the_machines_configuration_and_a_missing_file_is_no_login() {
-        let mut config = Config::new("/srv");
-        config.docker_config = Some("/nowhere/config.json".into());
-        assert_eq!(login(&config, "r.example/a").unwrap(), None);
-        config.registry_logins.insert("r.example".into(), Login { user: "a".into(), password: "b".into() });
-        assert_eq!(login(&config, "r.example/a").unwrap().unwrap().username.as_deref(), Some("a"));
-        assert_eq!(login(&config, "a").unwrap(), None);
     }
 
     #[test]

@@ -55,9 +55,10 @@ impl fmt::Debug for Manager {
 
 impl Manager {
     /// Opens the backend for `owner`, which no other engine may use. Records the owner in the state folder; does
-    /// not speak to the daemon yet. Fails with `Unavailable` if the state folder can't be written. Must be called
+    /// not speak to the daemon yet. Fails with `InvalidRequest` that names each setting out of range, with `Unavailable` if the state folder can't be written. Must be called
     /// on a thread that may block.
     pub fn open(config: Config, owner: OwnerId) -> Result<Self> {
+        config.validate()?;
         let owners = Owners::open(&config.state_dir, owner)?;
         let owner = Arc::new(owners.enter(owner)?);
         let profile = profile::sandbox().map_err(|error| DockerError::Unsupported(error.to_string()))?;
@@ -98,7 +99,7 @@ impl RuntimeManager for Manager {
             // Nobody waits for it, and what can't be removed now is looked at again.
             let shared = Arc::clone(&self.0);
             tokio::spawn(async move {
-                let budget = shared.config.image_cache.local_bytes;
+                let budget = shared.config.image_cache.local_bytes();
                 if let Err(error) = garbage::collect(&shared.daemon, &shared.config, &shared.images, budget).await {
                     tracing::warn!(%error, "images that nobody uses could not be removed");
                 }
@@ -186,7 +187,13 @@ impl RuntimeManager for Manager {
     }
 
     async fn shutdown(&self) -> Result<()> {
-        self.0.closed.store(true, Ordering::Relaxed);
+        let first = !self.0.closed.swap(true, Ordering::Relaxed);
+        if first && !self.0.config.image_cache.enabled {
+            // What can't be removed now has a name of ours, and goes when somebody makes room.
+            if let Err(error) = self.collect_garbage(0).await {
+                tracing::warn!(%error, "images that nobody uses could not be removed");
+            }
+        }
         self.0.owner.retire();
         Ok(())
     }
@@ -235,6 +242,14 @@ impl Shared {
         if self.closed.load(Ordering::Relaxed) {
             return Err(DockerError::Closed);
         }
+        if spec.host_network && !self.config.allow_host_network {
+            return Err(DockerError::Unsupported("`allow_host_network` is false".to_owned()));
+        }
+        let held = if spec.host_network {
+            capability.clone().without(Restriction::Network, "the request asked for the host's network")
+        } else {
+            capability.clone()
+        };
         let mut mounts = vec![self.agent().await?.clone()];
         mounts
             .extend(runtime.layer.iter().filter(|_| self.config.delivery == Delivery::Mounted).map(plan::layer_mount));
@@ -251,14 +266,15 @@ impl Shared {
             oci_runtime: self.config.oci_runtime.as_deref(),
             limits: &spec.limits,
             milli_cpus: facts.milli_cpus(),
+            host_network: spec.host_network,
         });
         let (machine, link) =
             Container::boot(&self.daemon, &self.owner, name, body, &spec.limits, facts.milli_cpus()).await?;
-        let supervised = |it: Restriction| capability.of(it) == Enforced::By(Mechanism::Supervised);
+        let supervised = |it: Restriction| held.of(it) == Enforced::By(Mechanism::Supervised);
         let booted = Booted {
             link: Box::new(link),
             machine: Arc::new(machine),
-            enforcement: capability.report(),
+            enforcement: held.report(),
             filter: Arc::clone(&self.filter),
             supervise_memory: supervised(Restriction::Memory),
             supervise_pids: supervised(Restriction::Pids),

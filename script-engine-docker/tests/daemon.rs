@@ -7,6 +7,7 @@
 mod bench;
 #[path = "daemon/layers.rs"]
 mod layers;
+#[expect(dead_code, reason = "registries with a login are for others")]
 #[path = "daemon/private.rs"]
 mod private;
 #[path = "daemon/recovery.rs"]
@@ -52,6 +53,7 @@ fn trials(endpoint: &str) -> Vec<Trial> {
     trials![
         layers::an_empty_daemon_pulls_what_another_built,
         layers::what_nobody_uses_is_removed_and_made_again,
+        layers::a_cache_that_is_off_keeps_its_own_no_longer_than_it_is_used,
         recovery::what_is_removed_underneath_ends_clearly,
         recovery::a_daemon_that_hangs_is_not_waited_for,
         recovery::an_engine_that_is_killed_leaves_nothing_that_lives,

@@ -43,7 +43,7 @@ fn promise(shared: &Shared, number: u64, paths: SandboxPaths) -> Promise {
 /// could open.
 async fn look(shared: &Arc<Shared>, claimed: &Capability) -> Result<(Posture, Promise, Egress)> {
     // The host's own programs need no root folder to be there, which `provide` looks after.
-    let spec = BootSpec { limits: Limits::default() };
+    let spec = BootSpec::new(Limits::default());
     let (booted, number) = shared.boot(&Root::default(), None, &spec, claimed).await?;
     let promise = promise(shared, number, booted.paths.clone());
     let mut sandbox = AgentSandbox::connect(booted, SessionSettings::default()).await.map_err(|it| explain(&it))?;

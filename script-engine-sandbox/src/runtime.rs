@@ -116,6 +116,10 @@ impl RuntimeManager for Manager {
     }
 
     async fn boot(&self, lease: &RuntimeLease, spec: &BootSpec) -> Result<Booted> {
+        if spec.host_network {
+            let message = "a sandbox has a network of its own; name what the script is to reach".to_owned();
+            return Err(SandboxError::Unsupported(message).into());
+        }
         let capability = match self.proved() {
             Some(capability) => capability,
             None => self.probe().await?,

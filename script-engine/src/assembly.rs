@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+#[cfg(feature = "docker")]
+use crate::sources;
 use script_engine_core::cache::{DiskCache, TieredCache};
 use script_engine_core::contract::{IdSource, RuntimeManager, ScriptExecutor};
 use script_engine_core::executor::PooledExecutor;
@@ -40,8 +42,13 @@ pub async fn local_with(config: script_engine_sandbox::Config, packages: Package
 ///
 /// Fails with `Unavailable` if the daemon can't be reached, with `Unsupported` that says what stands in the
 /// way if its containers are not as strict as promised.
+///
+/// What `config.build` says of mirrors, proxy, certificates and network goes before what `packages` says.
 #[cfg(feature = "docker")]
 pub async fn docker_with(config: script_engine_docker::Config, packages: PackageSettings) -> Result<EngineBuilder> {
+    config.validate()?;
+    let sources = sources::built_from(&config.build, packages.sources)?;
+    let packages = PackageSettings { sources, ..packages };
     let (owner, compiled) = (fresh_owner(), compiled(&config.state_dir));
     on(script_engine_docker::Manager::open(config, owner)?, owner, compiled, packages).await
 }

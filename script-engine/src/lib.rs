@@ -5,6 +5,8 @@ pub use script_engine_core::*;
 
 #[cfg(any(feature = "sandbox", feature = "docker"))]
 mod assembly;
+#[cfg(feature = "docker")]
+mod sources;
 
 #[cfg(feature = "docker")]
 pub use assembly::docker_with;

@@ -84,7 +84,7 @@ impl Bench {
     /// Carries a job out in a sandbox of its own, in which an interpreter waits for it if that is wanted.
     pub(crate) async fn run(&self, job: &Job, primed: bool) -> Outcome {
         let lease = self.manager.provide(&job.runtime, &Unheard).await.expect("the runtime is there");
-        let booted = self.manager.boot(&lease, &BootSpec { limits: job.limits.clone() }).await.expect("it boots");
+        let booted = self.manager.boot(&lease, &BootSpec::new(job.limits.clone())).await.expect("it boots");
         let mut sandbox = AgentSandbox::connect(booted, SessionSettings::default()).await.expect("the agent answers");
         if primed {
             // As a pool would: with a job like it, which has none of what is this one's own.

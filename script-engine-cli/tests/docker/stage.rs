@@ -33,8 +33,12 @@ impl Stage {
 
     /// Runs a program in the folder, to its end.
     pub(crate) fn run(&self, program: &str, args: &[&str]) -> Ended {
+        let path = std::env::var("PATH").unwrap();
+        // Programs in the folder come first, and Docker's settings are those in it.
+        let path = format!("{}:{path}", self.folder.display());
         let mut command = Command::new(program);
-        command.args(args).current_dir(&self.folder).env("DOCKER_HOST", &self.endpoint).stdin(Stdio::null());
+        command.args(args).current_dir(&self.folder).stdin(Stdio::null());
+        command.env("DOCKER_HOST", &self.endpoint).env("DOCKER_CONFIG", &self.folder).env("PATH", path);
         let output = command.output().unwrap();
         Ended {
             code: output.status.code(),
@@ -43,10 +47,14 @@ impl Stage {
         }
     }
 
-    /// Runs `script-engine` with its state in the folder.
+    /// Runs `script-engine` with its state in the folder, and with settings by which it leaves no image unless others
+    /// are named.
     pub(crate) fn engine(&self, args: &[&str]) -> Ended {
+        let own = ["--docker-settings", "settings.json"];
+        std::fs::write(self.folder.join(own[1]), r#"{"image_cache": {"enabled": false}}"#).unwrap();
+        let own = if args.contains(&own[0]) { &[][..] } else { &own };
         let state = ["--state", "state", "--backend", "docker"];
-        self.run(env!("CARGO_BIN_EXE_script-engine"), &[args, &state].concat())
+        self.run(env!("CARGO_BIN_EXE_script-engine"), &[args, &state, own].concat())
     }
 }
 

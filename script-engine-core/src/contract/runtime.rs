@@ -88,6 +88,17 @@ pub struct RuntimeLease {
 pub struct BootSpec {
     /// Its limits; scratch sizes are fixed at boot, the rest may be changed by [`Machine::resize`].
     pub limits: Limits,
+    /// Whether it has the host's network in place of one of its own. A manager that does not open it fails with
+    /// `Unsupported`; one that does says in [`Booted::enforcement`] that the network is not restricted.
+    pub host_network: bool,
+}
+
+impl BootSpec {
+    /// A machine with these limits and a network of its own.
+    #[must_use]
+    pub fn new(limits: Limits) -> Self {
+        Self { limits, host_network: false }
+    }
 }
 
 /// A machine that exists and is somebody else's, for a guest to enter.

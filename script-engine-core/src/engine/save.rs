@@ -8,7 +8,7 @@ use crate::detect::{check_source, detect};
 use crate::packages::DependencyLock;
 use crate::parameters::ParameterSchema;
 use crate::script::{DEFAULT_BRANCH, Manifest};
-use crate::{Error, Identity, RefName, Result, ScriptDraft, ScriptId, ScriptVersion};
+use crate::{Error, Identity, NetworkPolicy, Problem, RefName, Result, ScriptDraft, ScriptId, ScriptVersion};
 
 impl Components {
     /// Checks a draft and keeps it as a version of its script. On `Err` nothing was kept.
@@ -74,6 +74,10 @@ impl Components {
             problems.extend(found);
         }
         problems.extend(draft.network.problems(&self.settings.egress));
+        if draft.network == NetworkPolicy::Host {
+            let message = "is the host's, which a request asks for and not a version; leave it out".to_owned();
+            problems.push(Problem { field: "network".into(), message });
+        }
         let infos = self.languages.iter().map(|it| it.info());
         let found = detect(draft.language.as_ref(), draft.entry_point.as_ref(), &draft.source, infos)
             .and_then(|info| self.language(&info.id));

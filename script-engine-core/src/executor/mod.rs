@@ -13,7 +13,8 @@ use crate::contract::{
 use crate::gateway::Gateway;
 use crate::sandbox::{AgentSandbox, SessionSettings};
 use crate::{
-    Cancel, Capability, ConnectionLog, Digest, Error, ErrorKind, Job, OwnerId, Result, RuntimeSpec, Stage, Stopwatch,
+    Cancel, Capability, ConnectionLog, Digest, Error, ErrorKind, Job, NetworkPolicy, OwnerId, Result, RuntimeSpec,
+    Stage, Stopwatch,
 };
 
 /// Runs each job in a fresh sandbox, which is destroyed afterwards.
@@ -42,7 +43,8 @@ impl PooledExecutor {
 
     /// Boots a machine for a job, or gets into the one that it names. Gives the digest of its runtime too.
     async fn machine(&self, job: &Job, stopwatch: &mut Stopwatch, cancel: &Cancel) -> Result<(Booted, Option<Digest>)> {
-        let spec = BootSpec { limits: job.limits.clone() };
+        let host_network = job.network == NetworkPolicy::Host;
+        let spec = BootSpec { host_network, ..BootSpec::new(job.limits.clone()) };
         // Neither is broken off: only the manager knows what a half-made machine consists of, and on `Err` nothing is
         // left.
         if let Some(target) = &job.target {

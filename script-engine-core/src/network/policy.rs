@@ -25,6 +25,9 @@ pub enum NetworkPolicy {
         /// Further hosts and ports, as in an allow-list.
         entries: Vec<HostPort>,
     },
+    /// The network of the host that the sandbox is on: all that it reaches, and its own loopback. For requests only, and
+    /// only where a backend's settings open it; the enforcement report says that nothing is kept from the script.
+    Host,
 }
 
 impl NetworkPolicy {
@@ -52,6 +55,7 @@ impl NetworkPolicy {
         }
         match self {
             Self::Off => Self::Off,
+            Self::Host => Self::Host,
             Self::Allow(entries) if entries.is_empty() => Self::Off,
             Self::Allow(entries) => Self::Allow(sorted(entries)),
             Self::Public { ports, entries } if ports.is_empty() => Self::Allow(entries.clone()).canonical(),
@@ -78,7 +82,7 @@ impl NetworkPolicy {
     #[must_use]
     pub fn entries(&self) -> &[HostPort] {
         match self {
-            Self::Off => &[],
+            Self::Off | Self::Host => &[],
             Self::Allow(entries) | Self::Public { entries, .. } => entries,
         }
     }
@@ -94,6 +98,7 @@ impl NetworkPolicy {
     pub fn allows(&self, host: &Host, port: u16) -> bool {
         match self {
             Self::Public { ports, .. } if matches!(host, Host::Name(_)) && ports.contains(&port) => true,
+            Self::Host => true,
             Self::Off | Self::Allow(_) | Self::Public { .. } => self.lists(host, port),
         }
     }
@@ -110,7 +115,7 @@ impl NetworkPolicy {
         });
         let listed = too_many(self.entries().len()).into_iter().chain(refused);
         match self {
-            Self::Off | Self::Allow(_) => listed.collect(),
+            Self::Off | Self::Host | Self::Allow(_) => listed.collect(),
             Self::Public { ports, .. } => {
                 let closed = (!settings.any_public).then(|| {
                     problem("every public address is more than a script may reach; name each host and port".into())
@@ -125,6 +130,7 @@ impl NetworkPolicy {
     pub(crate) fn manifest(&self) -> Value {
         match self.canonical() {
             Self::Off => "off".into(),
+            Self::Host => "host".into(),
             Self::Allow(entries) => entries.iter().map(ToString::to_string).collect::<Vec<_>>().into(),
             Self::Public { ports, entries } => {
                 json!({ "public": ports, "entries": entries.iter().map(ToString::to_string).collect::<Vec<_>>() })

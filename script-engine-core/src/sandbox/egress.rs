@@ -50,7 +50,8 @@ impl AgentSandbox {
         gateway: &Gateway,
     ) -> Result<ConnectionLog> {
         self.next_connections = None;
-        if policy.is_off() {
+        // What has the host's network needs no way out of its own.
+        if policy.is_off() || *policy == NetworkPolicy::Host {
             return Ok(ConnectionLog::default());
         }
         if self.features & feature::LISTEN == 0 {

@@ -102,7 +102,7 @@ impl Switchboard {
             entries.map(|it| (it.host().to_string(), it.port())).collect()
         }
         match &self.common.policy {
-            NetworkPolicy::Off => Listen::default(),
+            NetworkPolicy::Off | NetworkPolicy::Host => Listen::default(),
             NetworkPolicy::Allow(entries) => Listen { entries: told(entries.iter()), ports: Vec::new() },
             NetworkPolicy::Public { ports, entries } => {
                 // Any name on one of the ports is listened for already.

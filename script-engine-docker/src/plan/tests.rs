@@ -14,6 +14,7 @@ fn container_of(limits: &Limits, volumes: &[String]) -> ContainerCreateBody {
         oci_runtime: None,
         limits,
         milli_cpus: 2000,
+        host_network: false,
     })
 }
 

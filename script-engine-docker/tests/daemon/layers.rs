@@ -51,6 +51,8 @@ pub(crate) async fn an_empty_daemon_pulls_what_another_built(endpoint: &str) {
     let with = |endpoint: &str, name: &str| {
         let mut config = config(endpoint, &folder.0.join(name));
         config.images.insert("bash".into(), base.clone());
+        // Names that nobody else has: what is collected is what this test made.
+        config.image_prefix = format!("shared-{}", std::process::id());
         config.image_cache = ImageCache { registry: Some(registry.name.clone()), ..ImageCache::default() };
         config
     };
@@ -80,7 +82,7 @@ pub(crate) async fn an_empty_daemon_pulls_what_another_built(endpoint: &str) {
     drop((lease, other, pulled));
     let removed = first.collect_garbage(0).await.unwrap();
     assert_eq!(removed.removed, 1, "{removed:?}");
-    docker(endpoint, &["rmi", &base]);
+    docker(endpoint, &["rmi", &base, &format!("shared-{}-runtime/empty:1", std::process::id())]);
     for manager in [first, second] {
         manager.shutdown().await.unwrap();
     }
@@ -105,7 +107,7 @@ pub(crate) async fn what_nobody_uses_is_removed_and_made_again(endpoint: &str) {
     let count = || docker(endpoint, &["images", "--quiet", &format!("{names}bash")]).lines().count();
     assert_eq!(count(), 2);
     // What is held stays, and so does what a container has.
-    let booted = manager.boot(&held, &BootSpec { limits: Limits::default() }).await.unwrap();
+    let booted = manager.boot(&held, &BootSpec::new(Limits::default())).await.unwrap();
     assert_eq!(manager.collect_garbage(0).await.unwrap().removed, 1);
     drop(held);
     assert_eq!(manager.collect_garbage(0).await.unwrap().removed, 0);
@@ -121,4 +123,28 @@ pub(crate) async fn what_nobody_uses_is_removed_and_made_again(endpoint: &str) {
     assert_eq!(count(), 0);
     docker(endpoint, &["rmi", &format!("{names}empty:1")]);
     manager.shutdown().await.unwrap();
+}
+
+pub(crate) async fn a_cache_that_is_off_keeps_its_own_no_longer_than_it_is_used(endpoint: &str) {
+    let folder = Folder::new();
+    let prefix = format!("off-{}", std::process::id());
+    let config = |name: &str, enabled: bool| {
+        let mut config = config(endpoint, &folder.0.join(name));
+        config.image_prefix.clone_from(&prefix);
+        config.images.insert("bash".into(), BASH.to_owned());
+        config.image_cache.enabled = enabled;
+        config
+    };
+    let count = || docker(endpoint, &["images", "--quiet", &format!("{prefix}-runtime/bash")]).lines().count();
+    let keeps = Manager::open(config("keeps", true), fresh_owner()).unwrap();
+    let heard = Heard::default();
+    drop(keeps.provide(&spec(tree(&folder.0, "kept")), &heard).await.unwrap());
+    let drops = Manager::open(config("drops", false), fresh_owner()).unwrap();
+    let held = drops.provide(&spec(tree(&folder.0, "dropped")), &heard).await.unwrap();
+    assert_eq!(count(), 2);
+    drop(held);
+    drops.shutdown().await.unwrap();
+    assert_eq!(count(), 1, "its own is gone, and the neighbour's is not");
+    assert_eq!(keeps.collect_garbage(0).await.unwrap().removed, 1);
+    keeps.shutdown().await.unwrap();
 }

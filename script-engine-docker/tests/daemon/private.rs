@@ -102,7 +102,12 @@ impl Drop for Private {
     }
 }
 
-/// A registry on a port of its own, without a login.
+/// The user and the password of registries with a login, and both as such a registry has them.
+pub(crate) const USER: &str = "me";
+pub(crate) const PASSWORD: &str = "s3cret:word";
+const KNOWN: &str = "me:$2b$05$abcdefghijklmnopqrstuu2JDQLR7mbHhdpill4/jMLDoVbsBhlUi\n";
+
+/// A registry on a port of its own.
 pub(crate) struct Registry {
     folder: PathBuf,
     /// Its name, as that of an image begins with.
@@ -111,14 +116,28 @@ pub(crate) struct Registry {
 }
 
 impl Registry {
+    /// Starts one without a login.
     pub(crate) fn start() -> Self {
-        let folder = Path::new("/var/tmp").join(format!("script-engine-registry-{}", std::process::id()));
+        Self::with("")
+    }
+
+    /// Starts one that asks for a login.
+    pub(crate) fn start_closed() -> Self {
+        Self::with("auth: {htpasswd: {realm: tests, path: FOLDER/known}}\n")
+    }
+
+    fn with(more: &str) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let folder = Path::new("/var/tmp").join(format!("script-engine-registry-{}-{number}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
         // The port is free when it was given to nobody; what takes it meanwhile makes the registry end.
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let name = format!("127.0.0.1:{port}");
+        fs::write(folder.join("known"), KNOWN).unwrap();
+        let more = more.replace("FOLDER", &folder.display().to_string());
         let settings = format!(
-            "version: 0.1\nstorage: {{filesystem: {{rootdirectory: {}}}}}\nhttp: {{addr: '{name}'}}\n",
+            "version: 0.1\nstorage: {{filesystem: {{rootdirectory: {}}}}}\nhttp: {{addr: '{name}'}}\n{more}",
             folder.join("data").display()
         );
         fs::write(folder.join("settings.yml"), settings).unwrap();

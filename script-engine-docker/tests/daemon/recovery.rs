@@ -70,7 +70,7 @@ pub(crate) async fn what_is_removed_underneath_ends_clearly(endpoint: &str) {
     let runtime = job("", "").runtime;
     let lease = manager.provide(&runtime, &Heard::default()).await.unwrap();
     docker(endpoint, &["rmi", &image]);
-    let spec = BootSpec { limits: Limits::default() };
+    let spec = BootSpec::new(Limits::default());
     let error = manager.boot(&lease, &spec).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
     let error = manager.provide(&runtime, &Heard::default()).await.unwrap_err();
@@ -87,7 +87,7 @@ pub(crate) async fn a_daemon_that_hangs_is_not_waited_for(endpoint: &str) {
     manager.probe().await.unwrap();
     let lease = manager.provide(&job("", "").runtime, &Heard::default()).await.unwrap();
     daemon.signal("-STOP");
-    let spec = BootSpec { limits: Limits::default() };
+    let spec = BootSpec::new(Limits::default());
     let error = tokio::time::timeout(PATIENCE, manager.owners()).await.unwrap().unwrap_err();
     assert!(error.kind() == ErrorKind::Unavailable && error.to_string().contains("within 2s"), "{error}");
     // A boot fails when what it began is cleared up, for which the daemon must be back.
@@ -146,7 +146,7 @@ pub(crate) async fn a_stream_that_is_lost_ends_the_script(endpoint: &str) {
     let (folder, owner) = (Folder::new(), fresh_owner());
     let manager = Manager::open(config(endpoint, &folder.0), owner).unwrap();
     let lease = manager.provide(&job("", "").runtime, &Heard::default()).await.unwrap();
-    let booted = manager.boot(&lease, &BootSpec { limits: Limits::default() }).await.unwrap();
+    let booted = manager.boot(&lease, &BootSpec::new(Limits::default())).await.unwrap();
     let machine = Arc::clone(&booted.machine);
     let mut sandbox = AgentSandbox::connect(booted, session()).await.unwrap();
     let job = job(ENDLESS, &mark(owner));

@@ -39,6 +39,7 @@ pub use nuget::NuGetPackages;
 pub use policy::{NameLists, PackagePolicy};
 pub use pypi::PyPi;
 pub use resolver::{PackageCounts, PackageSettings, SandboxedResolver, folder_below};
+pub use script_engine_core::packages::PackageNetwork;
 pub use sources::{IndexSource, PackageSources};
 
 use std::sync::Arc;

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use bytes::Bytes;
+use script_engine_core::packages::PackageNetwork;
 use script_engine_core::{HostPort, NetworkPolicy};
 
 /// One index. What is `None` is left to the ecosystem's own tool.
@@ -48,6 +49,8 @@ pub struct PackageSources {
     pub http_proxy: Option<String>,
     /// Certificates, in PEM, that are trusted besides those of the runtime.
     pub ca_certificates: Option<Bytes>,
+    /// What build sandboxes may reach.
+    pub network: PackageNetwork,
 }
 
 impl PackageSources {
@@ -68,13 +71,17 @@ impl PackageSources {
         text
     }
 
-    /// What build sandboxes may reach: every public address on the usual ports, and the places that the
-    /// settings name, wherever those are.
+    /// What build sandboxes may reach.
     pub(super) fn network(&self) -> NetworkPolicy {
         let named = self.all().into_iter().filter_map(|it| it.url.as_deref()).chain(self.http_proxy.as_deref());
         // What is no address of a network (a word such as `direct`, a folder) needs no way out.
-        let entries = named.flat_map(|it| it.split([',', '|', ' '])).filter_map(place);
-        NetworkPolicy::Public { ports: vec![80, 443], entries: entries.collect() }.canonical()
+        let entries = named.flat_map(|it| it.split([',', '|', ' '])).filter_map(place).collect();
+        let policy = match self.network {
+            PackageNetwork::Public => NetworkPolicy::Public { ports: vec![80, 443], entries },
+            PackageNetwork::Named => NetworkPolicy::Allow(entries),
+            PackageNetwork::Off => NetworkPolicy::Off,
+        };
+        policy.canonical()
     }
 }
 
@@ -146,7 +153,11 @@ mod tests {
         };
         let entry = |it: &str| HostPort::parse(it).unwrap();
         let entries = ["index.example:443", "10.0.0.7:3000", "[::1]:5000", "proxy.example:80"].map(entry).to_vec();
-        assert_eq!(sources.network(), NetworkPolicy::Public { ports: vec![80, 443], entries }.canonical());
+        let public = NetworkPolicy::Public { ports: vec![80, 443], entries: entries.clone() };
+        assert_eq!(sources.network(), public.canonical());
+        let named = PackageSources { network: PackageNetwork::Named, ..sources.clone() };
+        assert_eq!(named.network(), NetworkPolicy::Allow(entries).canonical());
+        assert!(PackageSources { network: PackageNetwork::Off, ..named }.network().is_off());
         let shown = format!("{:?}", sources.pypi_source);
         assert!(!shown.contains("has_credentials: true"), "{shown}");
     }

@@ -56,7 +56,7 @@ impl Harness {
     pub(crate) async fn boot(&self) -> Result<Booted> {
         let spec = RuntimeSpec { language: "bash".into(), image: String::new(), layer: None };
         let lease = self.manager.provide(&spec, &Silent).await?;
-        self.manager.boot(&lease, &BootSpec { limits: self.limits.clone() }).await
+        self.manager.boot(&lease, &BootSpec::new(self.limits.clone())).await
     }
 
     pub(crate) async fn start(&self, script: &str) -> Running {

@@ -55,7 +55,7 @@ impl Visit {
 }
 
 async fn enter(bench: &Bench, target: &Target) -> Result<Booted, Error> {
-    bench.manager.enter(target, &BootSpec { limits: Limits::default() }).await
+    bench.manager.enter(target, &BootSpec::new(Limits::default())).await
 }
 
 /// Enters a target that can't be entered, and looks at how that is refused.
@@ -132,7 +132,7 @@ pub(super) async fn rm_08(backend: Backend) -> Proof {
         theirs.machine.destroy().await?;
         visit.unchanged("after a reap and the neighbour's end").await?;
         for point in 0..POINTS {
-            let spec = BootSpec { limits: Limits::default() };
+            let spec = BootSpec::new(Limits::default());
             if let Some(entered) = drop_at(point, visit.bench.manager.enter(&visit.target, &spec)).await {
                 entered?.machine.destroy().await?;
                 break;

@@ -32,7 +32,7 @@ impl Bench {
 
     async fn boot(&self) -> Result<Booted, Unproven> {
         let lease = self.manager.provide(&self.backend.runtime(), &Unheard).await?;
-        Ok(self.manager.boot(&lease, &BootSpec { limits: Limits::default() }).await?)
+        Ok(self.manager.boot(&lease, &BootSpec::new(Limits::default())).await?)
     }
 
     async fn gone(&self, when: &str) -> Proof {
@@ -101,7 +101,7 @@ pub(super) async fn rm_03(backend: Backend) -> Proof {
     let bench = Bench::new(&backend).await?;
     bench.manager.probe().await?;
     let lease = bench.manager.provide(&backend.runtime(), &Unheard).await?;
-    let spec = BootSpec { limits: Limits::default() };
+    let spec = BootSpec::new(Limits::default());
     let check = async {
         for point in 0..POINTS {
             if let Some(booted) = drop_at(point, bench.manager.boot(&lease, &spec)).await {

@@ -131,7 +131,7 @@ impl AgentSource {
 impl SandboxSource for AgentSource {
     async fn sandbox(&self, limits: Limits) -> Result<Box<dyn Sandbox>> {
         let lease = self.manager.provide(&self.runtime, &Unheard).await?;
-        let booted = self.manager.boot(&lease, &BootSpec { limits }).await?;
+        let booted = self.manager.boot(&lease, &BootSpec::new(limits)).await?;
         Ok(Box::new(AgentSandbox::connect(booted, SessionSettings::default()).await?))
     }
 

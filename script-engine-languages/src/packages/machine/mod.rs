@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use bytes::Bytes;
+use script_engine_core::packages::PackageNetwork;
 
 use super::sources::{IndexSource, PackageSources};
 
@@ -80,6 +81,7 @@ fn of(machine: &dyn Machine) -> PackageSources {
         apt: apt::read(machine),
         http_proxy: proxies.chain(pip.proxy()).chain(npm.proxy()).chain(maven_proxy).next(),
         ca_certificates: certificates(machine, pip.certificates().into_iter().chain(npm.certificates())),
+        network: PackageNetwork::default(),
     }
 }
 
