@@ -176,8 +176,6 @@ async fn cancel_on_signal(engine: Engine, id: ExecutionId) {
 /// gives `false` then.
 async fn show(engine: &Engine, id: ExecutionId, progress: &terminal::Progress) -> script_engine::Result<bool> {
     let mut output = engine.output(id, OutputCursor::default()).await?;
-    // From here on the terminal is the script's.
-    progress.end();
     let (sender, mut items) = mpsc::channel::<OutputItem>(PIECES);
     // A terminal or a pipe may block for long, and the engine must go on meanwhile.
     let writer = tokio::task::spawn_blocking(move || {
@@ -188,6 +186,8 @@ async fn show(engine: &Engine, id: ExecutionId, progress: &terminal::Progress) -
         written
     });
     while let Some(item) = output.next().await {
+        // From here on the terminal is the script's, if it was not before.
+        progress.end();
         if sender.send(item).await.is_err() {
             drop(engine.cancel(id).await);
             break;

@@ -6,8 +6,9 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use script_engine::contract::Unit;
 use script_engine::memory::Heard;
-use script_engine::{Engine, EngineEvent};
+use script_engine::{Engine, EngineEvent, ExecutionState};
 use serde::Serialize;
 use tokio::task::JoinHandle;
 
@@ -32,6 +33,15 @@ pub(crate) fn print(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     stdout.write_all(text.as_bytes())?;
     stdout.flush()
+}
+
+/// How a step is drawn: with a bar where it is known how much there is to do, in bytes as people read them.
+fn template(is_bounded: bool, unit: Unit) -> &'static str {
+    match (is_bounded, unit) {
+        (true, Unit::Bytes) => "{spinner} {msg} [{bar:30}] {binary_bytes}/{binary_total_bytes} {elapsed}",
+        (true, Unit::Items) => "{spinner} {msg} [{bar:30}] {pos}/{len} {elapsed}",
+        (false, _) => "{spinner} {msg} {elapsed}",
+    }
 }
 
 /// A word as a shell takes it.
@@ -61,13 +71,19 @@ impl Progress {
         Self { bar, listener: Mutex::default() }
     }
 
-    /// Shows what the engine says of long preparations.
+    /// Shows what the engine says of long preparations, until a script runs: from then on the terminal is the script's.
     pub(crate) fn follow(&self, engine: &Engine) {
         let (bar, mut events) = (self.bar.clone(), engine.events());
         let listener = tokio::spawn(async move {
             while let Some(heard) = events.next().await {
-                if let Heard::Event(EngineEvent::Progress { step, done, total, .. }) = heard {
-                    show(&bar, step, done, total);
+                match heard {
+                    Heard::Event(EngineEvent::Progress { step, done, total, unit, .. }) => {
+                        show(&bar, step, done, total, unit);
+                    }
+                    Heard::Event(EngineEvent::State { state: ExecutionState::Running, .. }) => {
+                        return bar.finish_and_clear();
+                    }
+                    _ => {}
                 }
             }
         });
@@ -89,12 +105,8 @@ impl Progress {
     }
 }
 
-fn show(bar: &ProgressBar, step: String, done: u64, total: Option<u64>) {
-    let template = match total {
-        Some(_) => "{spinner} {msg} [{bar:30}] {pos}/{len} {elapsed}",
-        None => "{spinner} {msg} {elapsed}",
-    };
-    if let Ok(style) = ProgressStyle::with_template(template) {
+fn show(bar: &ProgressBar, step: String, done: u64, total: Option<u64>, unit: Unit) {
+    if let Ok(style) = ProgressStyle::with_template(template(total.is_some(), unit)) {
         bar.set_style(style);
     }
     if let Some(total) = total {
@@ -106,7 +118,19 @@ fn show(bar: &ProgressBar, step: String, done: u64, total: Option<u64>) {
 
 #[cfg(test)]
 mod tests {
-    use super::quoted;
+    use super::*;
+
+    #[test]
+    fn steps_are_drawn_as_they_are_counted() {
+        for (total, unit, expected) in [
+            (true, Unit::Bytes, "{binary_total_bytes}"),
+            (true, Unit::Items, "{len}"),
+            (false, Unit::Bytes, "{msg} {elapsed}"),
+        ] {
+            assert!(template(total, unit).contains(expected));
+            assert!(ProgressStyle::with_template(template(total, unit)).is_ok());
+        }
+    }
 
     #[test]
     fn words_are_quoted_where_a_shell_needs_it() {

@@ -9,6 +9,8 @@ mod mounts;
 #[expect(dead_code, reason = "what starts daemons is for others")]
 #[path = "../../script-engine-docker/tests/daemon/private.rs"]
 mod private;
+#[path = "docker/progress.rs"]
+mod progress;
 #[path = "docker/settings.rs"]
 mod settings;
 #[path = "docker/stage.rs"]
@@ -45,6 +47,7 @@ fn trials(endpoint: &str) -> Vec<Trial> {
         enter::a_script_that_is_stopped_leaves_nothing,
         mounts::a_container_with_the_binds_runs_the_script,
         mounts::compose_takes_the_fragment,
+        progress::a_terminal_shows_how_far_a_pull_and_a_build_are,
         settings::the_hosts_network_is_closed_unless_settings_and_request_open_it,
         settings::what_is_wrong_in_a_file_is_named_at_once,
         settings::a_closed_registry_is_opened_by_the_logins_that_the_machine_keeps,

@@ -1,5 +1,6 @@
 //! What can be told about executions while it happens.
 
+use crate::contract::Unit;
 use crate::{ErrorKind, ExecutionId, ExecutionState, LanguageId, TenantId, Timestamp};
 
 /// Something that happened. The truth is in the execution store; events may get lost.
@@ -31,6 +32,8 @@ pub enum EngineEvent {
         done: u64,
         /// Units in all, where that is known.
         total: Option<u64>,
+        /// What they are.
+        unit: Unit,
         /// When.
         at: Timestamp,
     },

@@ -1,10 +1,15 @@
 //! The image of a runtime with packages: on the daemon, else in the registry, else built of the base image and the
 //! packages' tree by a Dockerfile that anybody can read, and then pushed.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
 use bollard::models::BuildInfo;
 use bollard::query_parameters::BuildImageOptionsBuilder;
-use futures_util::StreamExt as _;
-use script_engine_core::contract::Progress;
+use bytes::Bytes;
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use script_engine_core::contract::{Progress, Unit};
 use script_engine_core::{Digest, LayerMount};
 
 use crate::config::Config;
@@ -20,6 +25,8 @@ const BASE_LABEL: &str = "script-engine.base";
 pub(crate) const BYTES_LABEL: &str = "script-engine.bytes";
 /// Goes into the key: a change in how images are built makes others of the same packages.
 const RECIPE: u32 = 1;
+/// How often it is told how much of the packages is sent.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Bytes of what a failed build said that are told.
 const TOLD: usize = 2000;
 
@@ -154,17 +161,36 @@ async fn build(
         .forcerm(true)
         .build();
     let api = daemon.api().await?;
-    let body = bollard::body_try_stream(context::stream(of.dockerfile(bytes), source));
-    let step = format!("build {name}");
+    let sent = Arc::new(AtomicU64::new(0));
+    let counted = {
+        let sent = Arc::clone(&sent);
+        let count = move |piece: &Bytes| {
+            sent.fetch_add(piece.len() as u64, Ordering::Relaxed);
+        };
+        context::stream(of.dockerfile(bytes), source).inspect_ok(count)
+    };
+    let body = bollard::body_try_stream(counted);
     let mut steps = Steps::default();
-    progress.report(&step, 0, None);
     let mut built = std::pin::pin!(api.build_image(options, None, Some(body)));
+    let mut looks = tokio::time::interval(LOOK_EVERY);
     // The first word comes when all is sent: that takes as long as there are bytes.
     let mut within = daemon.within() + per_bytes(bytes);
-    while let Some(told) = daemon.call_within(ACTION, within, async { Ok(built.next().await) }).await? {
-        let told = told.map_err(DockerError::api(ACTION, daemon.within()))?;
-        steps.take(&told);
-        progress.report(&step, steps.done, steps.total);
+    loop {
+        let mut word = std::pin::pin!(daemon.call_within(ACTION, within, async { Ok(built.next().await) }));
+        let told = loop {
+            tokio::select! {
+                biased;
+                told = &mut word => break told?,
+                _ = looks.tick(), if steps.total.is_none() => {
+                    // Headers of files come on top.
+                    let sent = sent.load(Ordering::Relaxed).min(bytes);
+                    progress.report(&format!("send {name}"), sent, Some(bytes), Unit::Bytes);
+                }
+            }
+        };
+        let Some(told) = told else { break };
+        steps.take(&told.map_err(DockerError::api(ACTION, daemon.within()))?);
+        progress.report(&format!("build {name}"), steps.done, steps.total, Unit::Items);
         within = daemon.within() + per_bytes(bytes);
     }
     let image = image::look(daemon, name, of.language).await?;
@@ -176,8 +202,8 @@ async fn build(
 }
 
 /// A second for each 4 MiB.
-fn per_bytes(bytes: u64) -> std::time::Duration {
-    std::time::Duration::from_secs(bytes >> 22)
+fn per_bytes(bytes: u64) -> Duration {
+    Duration::from_secs(bytes >> 22)
 }
 
 /// How far a build is: the daemon says `Step 2/4 : ...`.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use bollard::models::ProgressDetail;
 use bollard::query_parameters::{CreateImageOptionsBuilder, PushImageOptionsBuilder, TagImageOptionsBuilder};
 use futures_util::StreamExt as _;
-use script_engine_core::contract::Progress;
+use script_engine_core::contract::{Progress, Unit};
 
 use crate::config::Config;
 use crate::daemon::Daemon;
@@ -64,8 +64,9 @@ pub(crate) async fn push(
     ));
     while let Some(told) = daemon.call(ACTION, async { Ok(pushed.next().await) }).await? {
         let told = told.map_err(DockerError::api(ACTION, daemon.within()))?;
-        // Of a push the daemon's client is not told which layer it is about.
-        layers.take(Some("all"), told.progress_detail.as_ref());
+        // Of a push the daemon's client is not told which layer it is about: they are known by their sizes.
+        let layer = told.progress_detail.as_ref().and_then(|it| it.total).map(|it| it.to_string());
+        layers.take(layer.as_deref(), told.progress_detail.as_ref());
         layers.report(&step, progress);
     }
     Ok(())
@@ -121,7 +122,7 @@ impl Layers {
 
     fn report(&self, step: &str, progress: &dyn Progress) {
         let (done, total) = self.sum();
-        progress.report(step, done, total);
+        progress.report(step, done, total, Unit::Bytes);
     }
 }
 

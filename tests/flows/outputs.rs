@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use script_engine_core::contract::OutputStream;
-use script_engine_core::memory::MemorySecrets;
+use script_engine_core::contract::{OutputStream, Unit};
+use script_engine_core::memory::{Heard, MemorySecrets};
 use script_engine_core::output::{OutputCursor, OutputItem};
-use script_engine_core::{Engine, Secret, SecretRef, Settings, TenantId};
-use script_engine_testkit::fake::{Action, Left};
+use script_engine_core::{Engine, EngineEvent, ExecutionState, Secret, SecretRef, Settings, TenantId};
+use script_engine_testkit::fake::{Action, FakeExecutor, Left};
 use serde_json::json;
 
 use super::bench_of_work::{Bench, request};
@@ -96,4 +96,31 @@ async fn secrets_are_masked_everywhere() {
     let job = &bench.fake.jobs()[0];
     assert!(job.env.iter().any(|it| it.0 == "TOKEN" && it.1 == b"s3cr3t-value"));
     assert!(!format!("{job:?}").contains("s3cr3t-value"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn preparations_are_told_of_before_the_script_runs() {
+    let fake = FakeExecutor::new()
+        .with_preparation("pull image", 3 << 20, Some(9 << 20), Unit::Bytes)
+        .with_preparation("build image", 2, Some(4), Unit::Items);
+    let Bench { engine, .. } = &Bench::on(fake, Settings::default(), vec![("good", vec![Action::say("hi")])]).await;
+    let mut events = engine.events();
+    let id = engine.submit(request("good")).await.unwrap();
+    engine.wait(id).await.unwrap();
+    let mut told = Vec::new();
+    loop {
+        match events.next().await.unwrap() {
+            Heard::Event(EngineEvent::Progress { execution, step, done, total, unit, .. }) => {
+                assert_eq!(execution, Some(id));
+                told.push((step, done, total, unit));
+            }
+            Heard::Event(EngineEvent::State { state: ExecutionState::Running, .. }) => break,
+            _ => {}
+        }
+    }
+    let expected = [
+        ("pull image".to_owned(), 3 << 20, Some(9 << 20), Unit::Bytes),
+        ("build image".to_owned(), 2, Some(4), Unit::Items),
+    ];
+    assert_eq!(told, expected);
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use script_engine_core::contract::{
-    BootSpec, IdSource as _, Language, OutputStream, Progress, RuntimeManager, Sandbox, ScriptEvent, Source, Work,
+    BootSpec, IdSource as _, Language, OutputStream, RuntimeManager, Sandbox, ScriptEvent, Source, Unheard, Work,
 };
 use script_engine_core::memory::UuidIds;
 use script_engine_core::sandbox::{AgentSandbox, SessionSettings};
@@ -35,12 +35,6 @@ pub(crate) struct Seen {
     pub(crate) stdout: String,
     pub(crate) stderr: String,
     pub(crate) exit: Exit,
-}
-
-struct Unheard;
-
-impl Progress for Unheard {
-    fn report(&self, _step: &str, _done: u64, _total: Option<u64>) {}
 }
 
 impl Bench {

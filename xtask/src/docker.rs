@@ -32,8 +32,10 @@ pub(crate) const ENGINE: &[Need] = &[
     need("setpriv", "util-linux"),
 ];
 
-/// What the tests need beside it: they start further engines and a registry, and ask Compose.
-const TEST_NEEDS: &[Need] = &[need("docker-registry", "docker-registry"), need("docker-compose", "docker-compose")];
+/// What the tests need beside it: they start further engines and a registry, ask Compose, and look
+/// at what a terminal shows.
+const TEST_NEEDS: &[Need] =
+    &[need("docker-registry", "docker-registry"), need("docker-compose", "docker-compose"), need("script", "bsdutils")];
 
 /// A daemon that answers.
 #[derive(Debug)]

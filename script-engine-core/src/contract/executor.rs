@@ -8,7 +8,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::{OwnerStatus, ReapReport};
+use super::{OwnerStatus, Progress, ReapReport};
 use crate::{
     Cancel, Capability, ConnectionLog, Digest, EnforcementReport, Error, ExitReport, Job, OwnerId, Result, Stopwatch,
     Timestamp, Usage,
@@ -128,8 +128,9 @@ pub trait ScriptExecutor: Any + fmt::Debug + Send + Sync {
     ///   can't be opened is refused with `Unsupported`, and nothing is started.
     async fn spawn(&self, job: Job, stopwatch: &mut Stopwatch, cancel: Cancel) -> Result<Spawned>;
 
-    /// Gets ready for jobs in this runtime, so that the next `spawn` is quicker. Idempotent.
-    async fn preload(&self, runtime: &crate::RuntimeSpec) -> Result<()>;
+    /// Gets ready for jobs in this runtime, so that the next `spawn` is quicker, and tells how far that is. Idempotent,
+    /// and no work where it is ready: it comes before each `spawn`. Cancel-safe.
+    async fn preload(&self, runtime: &crate::RuntimeSpec, progress: &dyn Progress) -> Result<()>;
 
     /// Lists the owners that have left or hold something here, the executor's own among them.
     async fn owners(&self) -> Result<Vec<OwnerStatus>>;

@@ -38,7 +38,7 @@ pub use output_store::{OutputReader, OutputSink, OutputStore};
 pub use registry::ScriptRegistry;
 pub use runtime::{
     BootSpec, Booted, Filter, GcReport, Link, Machine, OwnerStatus, Progress, ReapReport, RuntimeLease, RuntimeManager,
-    SandboxPaths, Target, Verdict,
+    SandboxPaths, Target, Unheard, Unit, Verdict,
 };
 pub use sandbox::{Posture, Sandbox};
 pub use script_store::{NewVersion, ScriptStore, ScriptSummary};

@@ -69,7 +69,24 @@ pub trait RuntimeManager: fmt::Debug + Send + Sync + 'static {
 /// Hears how far a long preparation is.
 pub trait Progress: Send + Sync {
     /// `step` is under way; `done` of `total` units are done, where that is known.
-    fn report(&self, step: &str, done: u64, total: Option<u64>);
+    fn report(&self, step: &str, done: u64, total: Option<u64>, unit: Unit);
+}
+
+/// What progress is counted in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Unit {
+    /// Steps, packages and the like.
+    Items,
+    /// Bytes.
+    Bytes,
+}
+
+/// Hears of no preparation.
+#[derive(Clone, Copy, Debug)]
+pub struct Unheard;
+
+impl Progress for Unheard {
+    fn report(&self, _step: &str, _done: u64, _total: Option<u64>, _unit: Unit) {}
 }
 
 /// A runtime that is in place for as long as this lives.

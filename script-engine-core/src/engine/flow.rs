@@ -33,5 +33,5 @@ pub(super) async fn drive(components: Arc<Components>, accepted: Accepted) {
         };
         it.settle(*ended).instrument(info_span!("settle")).await;
     };
-    stages.instrument(info_span!("execution", %id)).await;
+    Box::pin(stages.instrument(info_span!("execution", %id))).await;
 }

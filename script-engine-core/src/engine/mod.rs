@@ -13,6 +13,7 @@ mod mounts;
 mod output;
 mod packages;
 mod prepare;
+mod progress;
 mod provision;
 mod route;
 mod run;
@@ -217,8 +218,9 @@ impl Engine {
     /// Gets every executor ready for a language, so that its next script starts sooner.
     pub async fn preload(&self, language: &LanguageId) -> Result<()> {
         let runtime = prepare::runtime(self.components.language(language)?.info(), None);
+        let progress = self.components.told(language, None);
         for executor in &self.components.executors {
-            executor.preload(&runtime).await?;
+            executor.preload(&runtime, &progress).await?;
         }
         Ok(())
     }

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use super::components::Components;
 use super::prepare::runtime;
-use crate::contract::{DependencyLayer, Language, LanguageInfo, PackageTarget, Progress, Source, Toolchain};
+use crate::contract::{DependencyLayer, Language, LanguageInfo, PackageTarget, Source, Toolchain};
 use crate::packages::{Declared, DependencyLock, LayerUse, PackageSummary};
 use crate::script::Manifest;
-use crate::{Cancel, EngineEvent, Error, ExecutionId, LanguageId, Result, ScriptDependency};
+use crate::{Cancel, Error, ExecutionId, LanguageId, Result, ScriptDependency};
 
 impl Components {
     /// Reads what a source declares inline and puts what was declared beside it to that. Fails with
@@ -50,7 +50,7 @@ impl Components {
         }
         let wanted = Some(source.clone());
         let toolchain = self.toolchain(self.step_executor()?, language, wanted, &Cancel::never()).await?;
-        let progress = Told { components: self, language: &info.id, execution: None };
+        let progress = self.told(&info.id, None);
         let lock = self.packages.lock(declared, &target(info, &toolchain), &progress).await?;
         Ok(Some(Arc::new(lock)))
     }
@@ -66,7 +66,7 @@ impl Components {
     ) -> Result<Option<DependencyLayer>> {
         let Some(lock) = &manifest.lock else { return Ok(None) };
         let info = language.info();
-        let progress = Told { components: self, language: &info.id, execution };
+        let progress = self.told(&info.id, execution);
         self.packages.materialize(lock, wanted, &target(info, toolchain), &progress).await.map(Some)
     }
 
@@ -85,24 +85,4 @@ impl Components {
 
 fn target(info: &LanguageInfo, toolchain: &Toolchain) -> PackageTarget {
     PackageTarget { runtime: runtime(info, None), toolchain: toolchain.clone(), env: info.env.clone() }
-}
-
-/// Passes progress on as events.
-struct Told<'a> {
-    components: &'a Components,
-    language: &'a LanguageId,
-    execution: Option<ExecutionId>,
-}
-
-impl Progress for Told<'_> {
-    fn report(&self, step: &str, done: u64, total: Option<u64>) {
-        self.components.emit(&EngineEvent::Progress {
-            execution: self.execution,
-            language: self.language.clone(),
-            step: step.to_owned(),
-            done,
-            total,
-            at: self.components.now(),
-        });
-    }
 }

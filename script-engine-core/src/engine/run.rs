@@ -15,7 +15,7 @@ use super::supervise::{End, Listener, supervise};
 use super::watch::{Bounds, StopCause};
 use crate::contract::{Clock, OutputStream, Spawned};
 use crate::{
-    BrokenLimit, Error, ErrorKind, Exit, Job, Limits, Outcome, Result, RetryAdvice, Settings, Stage, Started,
+    BrokenLimit, Cancel, Error, ErrorKind, Exit, Job, Limits, Outcome, Result, RetryAdvice, Settings, Stage, Started,
     Timestamp, Transition, Usage,
 };
 
@@ -104,6 +104,15 @@ impl Components {
     async fn spawn(&self, course: &mut Course, job: Job) -> Result<Spawned, Unprovided> {
         let executor = Arc::clone(&course.executor);
         let live = Arc::clone(&course.live);
+        if job.target.is_none() {
+            course.stopwatch.enter(Stage::Provision);
+            let begun = &course.record.begun;
+            let progress = self.told(&begun.language, Some(begun.id));
+            let (executor, runtime) = (executor.as_ref(), &job.runtime);
+            let preload = |cancel: Cancel| async move { cancel.guard(executor.preload(runtime, &progress)).await };
+            let given_up = async { Outcome::Cancelled(live.cancelled().await) };
+            self.provision(given_up, preload).await?;
+        }
         let given_up = async { Outcome::Cancelled(live.cancelled().await) };
         self.spawn_in_time(given_up, executor.as_ref(), job, &mut course.stopwatch).await
     }

@@ -147,13 +147,9 @@ impl Components {
         let usual =
             LimitOverrides { timeout: Some(STEP_TIMEOUT.min(info.limits.timeout)), ..LimitOverrides::default() };
         let limits = info.limits.with(&usual).with(&info.step_limits);
-        let place = StepPlace {
-            runtime: runtime(info, layer),
-            env: info.env.clone(),
-            limits,
-            network: NetworkPolicy::Off,
-            field: "source",
-        };
+        let runtime = runtime(info, layer);
+        cancel.guard(executor.preload(&runtime, &self.told(&info.id, None))).await?;
+        let place = StepPlace { runtime, env: info.env.clone(), limits, network: NetworkPolicy::Off, field: "source" };
         StepRunner::new(Arc::clone(executor), &self.settings).carry_out(step, place, cancel).await
     }
 

@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use crate::contract::{
     BootSpec, Booted, ExecutorInfo, OwnerStatus, Progress, ReapReport, RunningScript, RuntimeManager, Sandbox,
-    ScriptControl, ScriptEvent, ScriptExecutor, Spawned,
+    ScriptControl, ScriptEvent, ScriptExecutor, Spawned, Unheard,
 };
 use crate::gateway::Gateway;
 use crate::sandbox::{AgentSandbox, SessionSettings};
@@ -52,7 +52,7 @@ impl PooledExecutor {
             return Ok((self.manager.enter(target, &spec).await?, None));
         }
         // What a runtime that is half there consists of belongs to nobody's job.
-        let lease = cancel.guard(self.manager.provide(&job.runtime, &TracedProgress)).await?;
+        let lease = cancel.guard(self.manager.provide(&job.runtime, &Unheard)).await?;
         stopwatch.enter(Stage::Acquire);
         Ok((self.manager.boot(&lease, &spec).await?, lease.digest))
     }
@@ -85,15 +85,6 @@ fn lacking(error: Error, job: &Job) -> Error {
             Error::new(ErrorKind::Unsupported, message)
         }
         _ => error,
-    }
-}
-
-/// Tells of long preparations in the log.
-struct TracedProgress;
-
-impl Progress for TracedProgress {
-    fn report(&self, step: &str, done: u64, total: Option<u64>) {
-        tracing::debug!(step, done, total, "preparing a runtime");
     }
 }
 
@@ -132,8 +123,8 @@ impl ScriptExecutor for PooledExecutor {
         }
     }
 
-    async fn preload(&self, runtime: &RuntimeSpec) -> Result<()> {
-        self.manager.provide(runtime, &TracedProgress).await.map(drop)
+    async fn preload(&self, runtime: &RuntimeSpec, progress: &dyn Progress) -> Result<()> {
+        self.manager.provide(runtime, progress).await.map(drop)
     }
 
     async fn owners(&self) -> Result<Vec<OwnerStatus>> {

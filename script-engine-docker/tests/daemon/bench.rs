@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use script_engine_core::contract::{IdSource as _, Progress, ScriptEvent, ScriptExecutor};
+use script_engine_core::contract::{IdSource as _, Progress, ScriptEvent, ScriptExecutor, Unit};
 use script_engine_core::executor::PooledExecutor;
 use script_engine_core::memory::UuidIds;
 use script_engine_core::sandbox::SessionSettings;
@@ -98,19 +98,28 @@ pub(crate) async fn run(executor: &dyn ScriptExecutor, job: Job) -> Result<Ended
     Ok(ended)
 }
 
-/// What was told of a preparation.
+/// What was told of a preparation: steps, and how far each was.
 #[derive(Debug, Default)]
-pub(crate) struct Heard(Mutex<Vec<String>>);
+pub(crate) struct Heard(Mutex<Vec<(String, Far)>>);
+
+/// How far a step was: units that were done and units in all, and what they are.
+type Far = (u64, Option<u64>, Unit);
 
 impl Heard {
     /// Whether a step that begins like this was told of.
     pub(crate) fn has(&self, step: &str) -> bool {
-        self.0.lock().unwrap().iter().any(|it| it.starts_with(step))
+        self.most(step).is_some()
+    }
+
+    /// How far a step that begins like this got at most.
+    pub(crate) fn most(&self, step: &str) -> Option<Far> {
+        let heard = self.0.lock().unwrap();
+        heard.iter().filter(|it| it.0.starts_with(step)).map(|it| it.1).max_by_key(|it| (it.0, it.1))
     }
 }
 
 impl Progress for Heard {
-    fn report(&self, step: &str, _done: u64, _total: Option<u64>) {
-        self.0.lock().unwrap().push(step.to_owned());
+    fn report(&self, step: &str, done: u64, total: Option<u64>, unit: Unit) {
+        self.0.lock().unwrap().push((step.to_owned(), (done, total, unit)));
     }
 }

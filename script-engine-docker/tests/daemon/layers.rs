@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use script_engine_core::contract::{BootSpec, RuntimeManager as _, ScriptExecutor as _};
+use script_engine_core::contract::{BootSpec, RuntimeManager as _, ScriptExecutor as _, Unit};
 use script_engine_core::{Digest, Exit, LayerMount, Limits, OwnerId, RuntimeSpec};
 use script_engine_docker::{Config, Delivery, ImageCache, Manager};
 
@@ -64,6 +64,11 @@ pub(crate) async fn an_empty_daemon_pulls_what_another_built(endpoint: &str) {
     assert_eq!(lease.digest, other.digest);
     assert!(one.has("build ") != two.has("build "), "it was built once: {one:?} {two:?}");
     assert!(one.has("push ") || two.has("push "), "{one:?} {two:?}");
+    let made = if one.has("build ") { &one } else { &two };
+    let told = |step: &str| made.most(step);
+    assert!(matches!(told("send "), Some((_, Some(1..), Unit::Bytes))), "{made:?}");
+    assert_eq!(told("build "), Some((3, Some(3), Unit::Items)), "{made:?}");
+    assert!(matches!(told("push "), Some((1.., Some(1..), Unit::Bytes))), "{made:?}");
     reads(with(endpoint, "first"), &layer, "shared").await;
 
     let image = docker(endpoint, &["images", "--quiet", "--filter", "label=script-engine.runtime", "--no-trunc"]);
@@ -77,6 +82,7 @@ pub(crate) async fn an_empty_daemon_pulls_what_another_built(endpoint: &str) {
     let pulled = second.provide(&layer, &heard).await.unwrap();
     assert_eq!(pulled.digest, lease.digest);
     assert!(heard.has("pull ") && !heard.has("build "), "{heard:?}");
+    assert!(matches!(heard.most("pull "), Some((1.., Some(1..), Unit::Bytes))), "{heard:?}");
     reads(with(&empty.endpoint(), "second"), &layer, "shared").await;
 
     drop((lease, other, pulled));

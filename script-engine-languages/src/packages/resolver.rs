@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use bytes::Bytes;
 use script_engine_core::contract::{
-    Clock, DependencyLayer, DependencyResolver, PackageTarget, Progress, ScriptExecutor, Step,
+    Clock, DependencyLayer, DependencyResolver, PackageTarget, Progress, ScriptExecutor, Step, Unit,
 };
 use script_engine_core::packages::{Declared, DependencyLock, DependencyScope, LayerUse, PackageSummary};
 use script_engine_core::{
@@ -281,7 +281,7 @@ impl DependencyResolver for SandboxedResolver {
             Some(lock) => lock,
             None => {
                 let names: Vec<&str> = declared.packages.iter().map(|it| it.name.as_str()).collect();
-                progress.report(&format!("resolving {}", shortened(&names)), 0, None);
+                progress.report(&format!("resolving {}", shortened(&names)), 0, None, Unit::Items);
                 let lock = it.decide(ecosystem.as_ref(), declared, target).await?;
                 stores.locks.put(key, &lock)?;
                 lock
@@ -322,7 +322,7 @@ impl DependencyResolver for SandboxedResolver {
         }
         let count = lock.packages_for(wanted).count() as u64;
         let names: Vec<&str> = lock.packages_for(wanted).map(|it| it.name.as_str()).collect();
-        progress.report(&format!("fetching {}", shortened(&names)), 0, Some(count));
+        progress.report(&format!("fetching {}", shortened(&names)), 0, Some(count), Unit::Items);
         // It goes on when whoever asked first has left: others wait for it.
         let build = tokio::spawn({
             let (shared, lock, target) = (Arc::clone(it), lock.clone(), target.clone());
@@ -332,7 +332,7 @@ impl DependencyResolver for SandboxedResolver {
             }
         });
         build.await.map_err(|error| Error::internal("a layer's build did not end").with_source(error))??;
-        progress.report(&format!("fetched {}", shortened(&names)), count, Some(count));
+        progress.report(&format!("fetched {}", shortened(&names)), count, Some(count), Unit::Items);
         find().await?.ok_or_else(|| {
             Error::new(ErrorKind::Unavailable, "the layer of the packages was removed at once; raise its budget")
         })

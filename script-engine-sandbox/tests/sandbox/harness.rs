@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use script_engine_core::contract::{
-    BootSpec, Booted, Machine, OutputStream, Progress, RuntimeManager, Sandbox as _, ScriptControl, ScriptEvent,
+    BootSpec, Booted, Machine, OutputStream, RuntimeManager, Sandbox as _, ScriptControl, ScriptEvent, Unheard,
 };
 use script_engine_core::gateway::Gateway;
 use script_engine_core::sandbox::{AgentSandbox, SessionSettings};
@@ -32,12 +32,6 @@ pub(crate) struct Harness {
     state: PathBuf,
 }
 
-struct Silent;
-
-impl Progress for Silent {
-    fn report(&self, _: &str, _: u64, _: Option<u64>) {}
-}
-
 impl Harness {
     pub(crate) async fn new(name: &str) -> Self {
         Self::with(name, |_| {}).await
@@ -55,7 +49,7 @@ impl Harness {
 
     pub(crate) async fn boot(&self) -> Result<Booted> {
         let spec = RuntimeSpec { language: "bash".into(), image: String::new(), layer: None };
-        let lease = self.manager.provide(&spec, &Silent).await?;
+        let lease = self.manager.provide(&spec, &Unheard).await?;
         self.manager.boot(&lease, &BootSpec::new(self.limits.clone())).await
     }
 

@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use script_engine_core::contract::{Clock, ExecutorInfo, Isolation, OwnerStatus, ReapReport, ScriptExecutor, Spawned};
+use script_engine_core::contract::{
+    Clock, ExecutorInfo, Isolation, OwnerStatus, Progress, ReapReport, ScriptExecutor, Spawned, Unit,
+};
 use script_engine_core::memory::SystemClock;
 use script_engine_core::{
     Cancel, Capability, ConnectionLog, Egress, EnforcementReport, Error, ErrorKind, Job, Mechanism, OwnerId, Result,
@@ -33,6 +35,7 @@ pub struct FakeExecutor {
     heartbeat: Duration,
     clock: Arc<dyn Clock>,
     scripts: Vec<Script>,
+    preparation: Vec<(String, u64, Option<u64>, Unit)>,
     jobs: Mutex<VecDeque<Arc<Job>>>,
 }
 
@@ -56,6 +59,7 @@ impl FakeExecutor {
             heartbeat: HEARTBEAT,
             clock: Arc::new(SystemClock),
             scripts: Vec::new(),
+            preparation: Vec::new(),
             jobs: Mutex::default(),
         }
     }
@@ -93,6 +97,13 @@ impl FakeExecutor {
     #[must_use]
     pub fn with_capability(mut self, capability: Capability) -> Self {
         self.capability = capability;
+        self
+    }
+
+    /// Tells of this step each time that a runtime is got in place.
+    #[must_use]
+    pub fn with_preparation(mut self, step: impl Into<String>, done: u64, total: Option<u64>, unit: Unit) -> Self {
+        self.preparation.push((step.into(), done, total, unit));
         self
     }
 
@@ -258,8 +269,11 @@ impl ScriptExecutor for FakeExecutor {
         Ok(Spawned { script: Box::new(script), control: pressure, enforcement, runtime: None, connections })
     }
 
-    async fn preload(&self, _runtime: &RuntimeSpec) -> Result<()> {
+    async fn preload(&self, _runtime: &RuntimeSpec, progress: &dyn Progress) -> Result<()> {
         tokio::task::yield_now().await;
+        for (step, done, total, unit) in &self.preparation {
+            progress.report(step, *done, *total, *unit);
+        }
         Ok(())
     }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use script_engine_core::contract::{
     BootSpec, Booted, ExecutorInfo, Filter, GcReport, Isolation, Machine, OwnerStatus, Progress, ReapReport,
-    RuntimeLease, RuntimeManager, SandboxPaths, Target, Verdict,
+    RuntimeLease, RuntimeManager, SandboxPaths, Target, Unit, Verdict,
 };
 use script_engine_core::{
     Capability, Digest, Error, ErrorKind, Limits, Mechanism, OwnerId, Result, RuntimeSpec, Usage,
@@ -60,7 +60,7 @@ impl RuntimeManager for FakeManager {
     async fn provide(&self, spec: &RuntimeSpec, progress: &dyn Progress) -> Result<RuntimeLease> {
         let mut ready = self.runtimes.ready.lock().await;
         if !ready.contains(spec) {
-            progress.report("fetch", 0, Some(1));
+            progress.report("fetch", 0, Some(1), Unit::Items);
             tokio::task::yield_now().await;
             self.runtimes.made.fetch_add(1, Ordering::Relaxed);
             ready.push(spec.clone());

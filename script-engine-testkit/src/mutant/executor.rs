@@ -6,8 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use script_engine_core::contract::{
-    ExecutorInfo, OutputStream, OwnerStatus, ReapReport, RunningScript, ScriptControl, ScriptEvent, ScriptExecutor,
-    Spawned, Stop,
+    ExecutorInfo, OutputStream, OwnerStatus, Progress, ReapReport, RunningScript, ScriptControl, ScriptEvent,
+    ScriptExecutor, Spawned, Stop,
 };
 use script_engine_core::{
     Cancel, Capability, ConnectionLog, Egress, Error, Exit, Job, NetworkPolicy, OwnerId, Restriction, Result,
@@ -181,8 +181,8 @@ impl ScriptExecutor for BrokenExecutor {
         Ok(Spawned { script, control, enforcement, runtime, connections })
     }
 
-    async fn preload(&self, runtime: &RuntimeSpec) -> Result<()> {
-        self.inner.preload(runtime).await
+    async fn preload(&self, runtime: &RuntimeSpec, progress: &dyn Progress) -> Result<()> {
+        self.inner.preload(runtime, progress).await
     }
 
     async fn owners(&self) -> Result<Vec<OwnerStatus>> {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use script_engine_core::contract::{
     BootSpec, Booted, ExecutorInfo, GcReport, Machine, OwnerStatus, Progress, ReapReport, RuntimeLease, RuntimeManager,
-    Target, Verdict,
+    Target, Unheard, Verdict,
 };
 use script_engine_core::{Capability, Limits, OwnerId, Result, RuntimeSpec, Usage};
 
@@ -14,7 +14,7 @@ use super::Mutant;
 use crate::case::Case;
 use crate::fake::{FakeBackend, FakeHost};
 use crate::machine::TestMachine;
-use crate::sandbox::{RuntimeBackend, TestTargets, Unheard, runtime_manager};
+use crate::sandbox::{RuntimeBackend, TestTargets, runtime_manager};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fault {

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use script_engine_core::contract::{BootSpec, Booted, RuntimeManager, Verdict};
 use script_engine_core::{Limits, OwnerId};
 
-use super::{RuntimeBackend, Unheard};
+use script_engine_core::contract::Unheard;
+
+use super::RuntimeBackend;
 use crate::interrupt::{drop_at, join_all};
 use crate::machine;
 use crate::seen::soon;

@@ -11,7 +11,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use script_engine_core::contract::{BootSpec, Progress, RuntimeManager, Sandbox, Target};
+use script_engine_core::contract::{BootSpec, RuntimeManager, Sandbox, Target, Unheard};
 use script_engine_core::sandbox::{AgentSandbox, SessionSettings};
 use script_engine_core::{Limits, OwnerId, Result, RuntimeSpec};
 
@@ -102,14 +102,6 @@ pub fn runtime_manager(backend: Arc<dyn RuntimeBackend>) -> Vec<Case> {
         Case::new("RM-07", "a guest that is destroyed is gone, and its target is not", on(it, enter::rm_07)),
         Case::new("RM-08", "reap takes the guests of its owner and nothing else", on(it, enter::rm_08)),
     ]
-}
-
-/// Hears nothing of long preparations.
-#[derive(Debug)]
-pub(crate) struct Unheard;
-
-impl Progress for Unheard {
-    fn report(&self, _step: &str, _done: u64, _total: Option<u64>) {}
 }
 
 /// Sandboxes with the agent in them, made by a runtime manager.

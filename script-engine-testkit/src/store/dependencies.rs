@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use script_engine_core::Digest;
-use script_engine_core::contract::{DependencyResolver, PackageTarget, Progress};
+use script_engine_core::contract::{DependencyResolver, PackageTarget, Unheard};
 use script_engine_core::packages::{Declared, LayerUse};
 
 use super::Factory;
@@ -27,13 +27,6 @@ impl fmt::Debug for ResolverBackend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.resolver.fmt(f)
     }
-}
-
-/// Progress that nobody hears of.
-struct Unheard;
-
-impl Progress for Unheard {
-    fn report(&self, _step: &str, _done: u64, _total: Option<u64>) {}
 }
 
 type Made = Factory<ResolverBackend>;
