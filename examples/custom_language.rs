@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use script_engine::contract::{
-    Check, Diagnostic, Language, LanguageInfo, Prepared, Source, Step, StepOutput, Toolchain, Work,
+    Check, Compilation, Diagnostic, Language, LanguageInfo, Prepared, Source, Step, StepOutput, Toolchain, Work,
 };
 use script_engine::packages::{Declared, DependencyLock};
 use script_engine::{
@@ -33,8 +33,8 @@ impl Language for Perl {
         }))
     }
     fn dependencies(&self, _: &Source) -> Result<Declared> { Ok(Declared::default()) }
-    fn prepare(&self, source: &Source, _: Option<&DependencyLock>) -> Result<Work<Prepared>> {
-        Ok(Work::Done(Prepared::interpreted("perl", file(source)?)))
+    fn prepare(&self, source: &Source, _: Option<&DependencyLock>) -> Result<Work<Compilation>> {
+        Ok(Work::Done(Ok(Prepared::interpreted("perl", file(source)?))))
     }
     fn fit(&self, prepared: Prepared, _: &Limits) -> Prepared { prepared }
     fn toolchain(&self, _: Option<&Source>) -> Result<Work<Toolchain>> {

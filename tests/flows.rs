@@ -5,6 +5,9 @@
 #[path = "flows/bench_of_work.rs"]
 mod bench_of_work;
 #[cfg(test)]
+#[path = "flows/compiled.rs"]
+mod compiled;
+#[cfg(test)]
 #[path = "flows/inputs.rs"]
 mod inputs;
 #[cfg(test)]

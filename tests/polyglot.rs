@@ -4,6 +4,9 @@
 #[path = "polyglot/bench.rs"]
 mod bench;
 #[cfg(test)]
+#[path = "polyglot/bombs.rs"]
+mod bombs;
+#[cfg(test)]
 #[path = "polyglot/packages.rs"]
 mod packages;
 #[cfg(test)]

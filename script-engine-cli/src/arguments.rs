@@ -21,6 +21,8 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Run a script file in a sandbox and pass its output and exit code through
     Run(Box<RunArguments>),
+    /// Look for faults in a script: check it, get its packages, compile it, and run nothing
+    Check(CheckArguments),
     /// Say what a container of your own has to mount to run a script with its parameters
     Mounts(MountArguments),
     /// Say exactly which packages a script would get: versions, addresses, hashes
@@ -169,6 +171,20 @@ pub(crate) struct DoctorArguments {
     #[command(flatten)]
     pub(crate) engine: EngineArguments,
     /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckArguments {
+    /// The script
+    pub(crate) file: PathBuf,
+    /// The script's language, where neither its extension nor its `#!` line tells it
+    #[arg(long, value_name = "L")]
+    pub(crate) language: Option<String>,
+    #[command(flatten)]
+    pub(crate) engine: EngineArguments,
+    /// Print the faults as one JSON array
     #[arg(long)]
     pub(crate) json: bool,
 }

@@ -9,6 +9,8 @@ use crate::terminal;
 
 /// The engine could not do what was asked.
 pub(crate) const ENGINE: u8 = 125;
+/// The script does not compile, or is not sound.
+pub(crate) const NOT_COMPILED: u8 = 1;
 /// The script ran out of time.
 const TIMEOUT: u8 = 124;
 /// Somebody pressed Ctrl-C.
@@ -37,6 +39,7 @@ pub(crate) fn code(record: &ExecutionRecord) -> u8 {
             (None, Some(signal)) => by_signal(signal),
             (None, None) => ENGINE,
         },
+        Outcome::NotCompiled(_) => NOT_COMPILED,
         Outcome::LimitExceeded(_) => ending.signal.map_or(KILLED, by_signal),
         // Faults, and whatever may be added.
         _ => ENGINE,

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod arguments;
+mod check;
 mod doctor;
 mod engine;
 mod exit;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
     let code = runtime.block_on(async {
         match arguments.command {
             Command::Run(arguments) => run::run(arguments).await,
+            Command::Check(arguments) => check::check(arguments).await,
             Command::Mounts(arguments) => mounts::mounts(arguments).await,
             Command::Lock(arguments) => packages::lock(arguments).await,
             Command::Deps(DepsCommand::Search(arguments)) => packages::search(arguments).await,

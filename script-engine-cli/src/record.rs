@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Display, Write as _};
 
+use crate::check::diagnostic;
 use base64::display::Base64Display;
 use base64::engine::general_purpose::STANDARD;
 use script_engine::{
@@ -156,6 +157,10 @@ fn error(outcome: &Outcome) -> Value {
     match outcome {
         Outcome::EngineFault(fault) => {
             json!({"kind": fault.kind.as_str(), "message": message, "retry": fault.retry.as_str()})
+        }
+        Outcome::NotCompiled(found) => {
+            let found: Vec<Value> = found.iter().map(diagnostic).collect();
+            json!({"kind": "not_compiled", "message": message, "diagnostics": found})
         }
         other => json!({"kind": other.class(), "message": message}),
     }

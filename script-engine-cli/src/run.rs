@@ -225,6 +225,10 @@ fn finish(record: &ExecutionRecord, json: bool) -> ExitCode {
     } else if let Some(ending) = &record.ending {
         match &ending.outcome {
             Outcome::Succeeded | Outcome::Failed(_) => {}
+            Outcome::NotCompiled(found) => {
+                let found: Vec<String> = found.iter().map(ToString::to_string).collect();
+                terminal::complain(&format!("the script does not compile:\n{}", found.join("\n")));
+            }
             other => terminal::complain(&other.explain().unwrap_or_default()),
         }
         for note in &ending.notes {

@@ -75,7 +75,9 @@ impl ExecutionState {
     pub fn of(outcome: &Outcome) -> Self {
         match outcome {
             Outcome::Succeeded => Self::Completed,
-            Outcome::Failed(_) | Outcome::LimitExceeded(_) | Outcome::EngineFault(_) => Self::Failed,
+            Outcome::Failed(_) | Outcome::LimitExceeded(_) | Outcome::NotCompiled(_) | Outcome::EngineFault(_) => {
+                Self::Failed
+            }
             Outcome::TimedOut(_) => Self::Timeout,
             Outcome::Cancelled(_) => Self::Cancelled,
         }

@@ -21,11 +21,23 @@ pub struct LanguageSettings {
     pub default_timeout: Option<Duration>,
     /// The limits of a script that says none.
     pub resource_limits: ResourceLimits,
+    /// The time of a step of its toolchain, such as a compilation: `3m`.
+    #[serde(with = "duration_text")]
+    pub step_timeout: Option<Duration>,
+    /// The limits of a step of its toolchain.
+    pub step_limits: ResourceLimits,
 }
 
 impl Default for LanguageSettings {
     fn default() -> Self {
-        Self { enabled: true, runtime_image: None, default_timeout: None, resource_limits: ResourceLimits::default() }
+        Self {
+            enabled: true,
+            runtime_image: None,
+            default_timeout: None,
+            resource_limits: ResourceLimits::default(),
+            step_timeout: None,
+            step_limits: ResourceLimits::default(),
+        }
     }
 }
 
@@ -46,22 +58,27 @@ pub struct ResourceLimits {
     pub work: Option<u64>,
 }
 
+impl ResourceLimits {
+    fn overrides(&self, timeout: Option<Duration>) -> LimitOverrides {
+        LimitOverrides {
+            timeout,
+            memory_bytes: self.memory,
+            milli_cpus: self.cpu,
+            pids: self.pids,
+            work_bytes: self.work,
+            ..LimitOverrides::default()
+        }
+    }
+}
+
 impl LanguageSettings {
     /// A language as these settings have it.
     #[must_use]
     pub fn applied(&self, info: &LanguageInfo) -> LanguageInfo {
-        let limits = &self.resource_limits;
-        let over = LimitOverrides {
-            timeout: self.default_timeout,
-            memory_bytes: limits.memory,
-            milli_cpus: limits.cpu,
-            pids: limits.pids,
-            work_bytes: limits.work,
-            ..LimitOverrides::default()
-        };
         LanguageInfo {
             image: self.runtime_image.clone().unwrap_or_else(|| info.image.clone()),
-            limits: info.limits.with(&over),
+            limits: info.limits.with(&self.resource_limits.overrides(self.default_timeout)),
+            step_limits: info.step_limits.with(&self.step_limits.overrides(self.step_timeout)),
             ..info.clone()
         }
     }
@@ -69,11 +86,14 @@ impl LanguageSettings {
     /// Names what is out of range when they are applied to `info`.
     #[must_use]
     pub fn problems(&self, info: &LanguageInfo) -> Vec<Problem> {
-        let field = |problem: Problem| Problem {
-            field: format!("settings.languages.{}.{}", info.id, problem.field),
+        let applied = self.applied(info);
+        let of_scripts = applied.limits.problems().into_iter().map(|it| ("", it));
+        let of_steps = applied.limits_of_steps().problems().into_iter().map(|it| ("step_", it));
+        let field = |(kind, problem): (&str, Problem)| Problem {
+            field: format!("settings.languages.{}.{kind}{}", info.id, problem.field),
             ..problem
         };
-        self.applied(info).limits.problems().into_iter().map(field).collect()
+        of_scripts.chain(of_steps.filter(|_| applied.limits.problems().is_empty())).map(field).collect()
     }
 }
 

@@ -60,6 +60,24 @@ pub struct LimitOverrides {
     pub open_files: Option<u32>,
 }
 
+impl LimitOverrides {
+    /// Puts `over` on top of these.
+    #[must_use]
+    pub fn with(&self, over: &Self) -> Self {
+        Self {
+            timeout: over.timeout.or(self.timeout),
+            memory_bytes: over.memory_bytes.or(self.memory_bytes),
+            milli_cpus: over.milli_cpus.or(self.milli_cpus),
+            pids: over.pids.or(self.pids),
+            output_bytes: over.output_bytes.or(self.output_bytes),
+            work_bytes: over.work_bytes.or(self.work_bytes),
+            tmp_bytes: over.tmp_bytes.or(self.tmp_bytes),
+            files: over.files.or(self.files),
+            open_files: over.open_files.or(self.open_files),
+        }
+    }
+}
+
 impl Limits {
     /// Puts `over` on top of these limits.
     #[must_use]

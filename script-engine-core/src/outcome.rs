@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::ErrorKind;
+use crate::contract::Check;
 
 /// How the script's own first program ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,6 +91,9 @@ pub enum Outcome {
     Failed(Exit),
     /// It broke a limit that ended it.
     LimitExceeded(BrokenLimit),
+    /// Its source was not compiled, and the script never started: what the compiler found, or by which limit it was
+    /// ended itself. The same version fares no better a second time.
+    NotCompiled(Check),
     /// It took too long.
     TimedOut(TimeoutCause),
     /// Somebody asked for the stop.
@@ -136,7 +140,7 @@ impl Outcome {
     pub fn class(&self) -> &'static str {
         match self {
             Self::Succeeded => "succeeded",
-            Self::Failed(_) | Self::LimitExceeded(_) => "failed",
+            Self::Failed(_) | Self::LimitExceeded(_) | Self::NotCompiled(_) => "failed",
             Self::TimedOut(_) => "timed_out",
             Self::Cancelled(_) => "cancelled",
             Self::EngineFault(_) => "error",
@@ -159,6 +163,11 @@ impl Outcome {
             Self::LimitExceeded(BrokenLimit::Output) => {
                 Some("the script printed more than it may (limits.output_bytes)".to_owned())
             }
+            Self::NotCompiled(found) => Some(match found.as_slice() {
+                [] => "the script does not compile".to_owned(),
+                [one] => format!("the script does not compile: {one}"),
+                [first, rest @ ..] => format!("the script does not compile: {first}; and {} more", rest.len()),
+            }),
             Self::TimedOut(TimeoutCause::Limit) => Some("the script ran longer than limits.timeout".to_owned()),
             Self::TimedOut(TimeoutCause::Silence) => {
                 Some("the sandbox gave no sign of life for three heartbeat intervals".to_owned())

@@ -46,11 +46,6 @@ impl Diagnostics {
         }
         kept
     }
-
-    /// The error of a source that could not be compiled.
-    pub(crate) fn into_error(self) -> Error {
-        Error::invalid_all(self.into_check().iter().map(Diagnostic::problem).collect())
-    }
 }
 
 /// Reads `LINE:COLUMN: MESSAGE`.

@@ -7,8 +7,13 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use bytes::Bytes;
-use script_engine_core::contract::{Step, StepOutput, Work};
-use script_engine_core::{JobFile, Result};
+use script_engine_core::contract::{Compilation, Diagnostic, Prepared, Step, StepOutput, Work};
+use script_engine_core::{Error, JobFile, Result};
+
+/// Compiles; what is wrong with the source is an error.
+pub(crate) fn compiled(work: Work<Compilation>) -> Result<Prepared> {
+    carry_out(work)?.map_err(|found| Error::invalid_all(found.iter().map(Diagnostic::problem).collect()))
+}
 
 /// The answer of `work`, by the machine's own interpreters.
 pub(crate) fn carry_out<T>(work: Work<T>) -> Result<T> {

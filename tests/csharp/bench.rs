@@ -4,14 +4,15 @@ use std::path::PathBuf;
 use std::process::id;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use script_engine_core::contract::{DependencyResolver, IdSource as _, Language};
 use script_engine_core::executor::PooledExecutor;
 use script_engine_core::memory::UuidIds;
 use script_engine_core::sandbox::SessionSettings;
 use script_engine_core::{
-    Engine, EntryPoint, Error, ExecutionRecord, ExecutionRequest, Exit, Identity, Outcome, OwnerId, ScriptDraft,
-    ScriptName, Shutdown,
+    Engine, EntryPoint, Error, ExecutionRecord, ExecutionRequest, Exit, Identity, LanguageSettings, Outcome, OwnerId,
+    ScriptDraft, ScriptName, Settings, Shutdown,
 };
 use script_engine_languages::{Bash, CSharp};
 use script_engine_sandbox::{Config, Manager, Root};
@@ -44,8 +45,19 @@ impl Bench {
         Self::with(Arc::new(CSharp::new().unwrap()), None).await
     }
 
+    /// Builds an engine whose compiler has this much time.
+    pub(crate) async fn hurried(timeout: Duration) -> Self {
+        let changed = LanguageSettings { step_timeout: Some(timeout), ..LanguageSettings::default() };
+        let settings = Settings { languages: [("csharp".to_owned(), changed)].into(), ..Settings::default() };
+        Self::set(Arc::new(CSharp::new().unwrap()), None, settings).await
+    }
+
     /// Builds an engine with this C#, which gets packages from `resolver`.
     pub(crate) async fn with(csharp: Arc<dyn Language>, resolver: Option<Arc<dyn DependencyResolver>>) -> Self {
+        Self::set(csharp, resolver, Settings::default()).await
+    }
+
+    async fn set(csharp: Arc<dyn Language>, resolver: Option<Arc<dyn DependencyResolver>>, settings: Settings) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let state = std::env::temp_dir().join(format!("script-engine-csharp-{}-{number}", id()));
@@ -56,7 +68,7 @@ impl Bench {
         config.roots.extend(["csharp", "bash"].map(|it| (it.to_owned(), Root::Folder(root()))));
         let manager = Arc::new(Manager::open(config, owner).unwrap());
         let executor = PooledExecutor::new(manager, SessionSettings::default()).await.unwrap();
-        let mut builder = Engine::builder(Arc::new(executor)).with_owner(owner);
+        let mut builder = Engine::builder(Arc::new(executor)).with_owner(owner).with_settings(settings);
         for language in [csharp, Arc::new(Bash::new().unwrap())] {
             builder = builder.with_language(language);
         }
@@ -106,6 +118,7 @@ pub(crate) fn end(record: &ExecutionRecord) -> Result<i32, String> {
     match &record.ending.as_ref().unwrap().outcome {
         Outcome::Succeeded => Ok(0),
         Outcome::Failed(Exit::Code(code)) => Ok(*code),
+        Outcome::NotCompiled(found) => Err(found.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")),
         other => Err(other.explain().unwrap_or_default()),
     }
 }

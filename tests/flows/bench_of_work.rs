@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use script_engine_core::contract::{
-    Check, Language, LanguageInfo, Prepared, Requirement, Source, Step, Toolchain, Work,
+    Check, Compilation, Diagnostic, Language, LanguageInfo, Prepared, Requirement, Source, Step, Toolchain, Work,
 };
 use script_engine_core::memory::MemorySecrets;
 use script_engine_core::packages::{Declared, DependencyLock};
@@ -15,7 +15,7 @@ use script_engine_core::{
 use script_engine_testkit::fake::{Action, FakeExecutor};
 
 /// A language whose scripts are names of action lists of the fake. One whose name begins with `compiled` does its
-/// list once as a step, and then again.
+/// list once as a step, and then again; one whose name begins with `refused` as a step that finds a fault.
 #[derive(Debug)]
 struct Acts(LanguageInfo);
 
@@ -32,15 +32,20 @@ impl Language for Acts {
         Ok(Declared::default())
     }
 
-    fn prepare(&self, source: &Source, _lock: Option<&DependencyLock>) -> Result<Work<Prepared>> {
+    fn prepare(&self, source: &Source, _lock: Option<&DependencyLock>) -> Result<Work<Compilation>> {
         let file = JobFile { path: RelPath::parse("main.act")?, content: source.bytes.clone(), executable: false };
         let (files, argv) = (vec![file], vec!["act".into()]);
         if source.bytes.starts_with(b"act compiled") {
             let prepared = Prepared { files: files.clone(), argv: argv.clone(), env: Vec::new(), with_packages: true };
-            let read = Box::new(|_| Ok(prepared));
+            let read = Box::new(|_| Ok(Ok(prepared)));
             return Ok(Work::InSandbox(Step { files, argv, env: Vec::new(), collect: Vec::new(), read }));
         }
-        Ok(Work::Done(Prepared { files, argv, env: Vec::new(), with_packages: true }))
+        if source.bytes.starts_with(b"act refused") {
+            let found = Diagnostic { line: 3, column: 7, message: "no such act".into() };
+            let read = Box::new(|_| Ok(Err(vec![found])));
+            return Ok(Work::InSandbox(Step { files, argv, env: Vec::new(), collect: Vec::new(), read }));
+        }
+        Ok(Work::Done(Ok(Prepared { files, argv, env: Vec::new(), with_packages: true })))
     }
 
     fn fit(&self, prepared: Prepared, _limits: &Limits) -> Prepared {

@@ -66,4 +66,7 @@ async fn image_time_and_limits_are_the_operator_s() {
     let bad = LanguageSettings { default_timeout: Some(Duration::from_secs(1 << 40)), ..LanguageSettings::default() };
     let error = engine(&scripts, bad).await.unwrap_err();
     assert_eq!(error.problems()[0].field, "settings.languages.acts.limits.timeout");
+    let bad = LanguageSettings { step_timeout: Some(Duration::ZERO), ..LanguageSettings::default() };
+    let error = engine(&scripts, bad).await.unwrap_err();
+    assert_eq!(error.problems()[0].field, "settings.languages.acts.step_limits.timeout");
 }

@@ -52,7 +52,7 @@ impl Bench {
     pub(crate) fn job(&self, source: &str, arguments: &[&str]) -> Job {
         let info = self.language.info();
         let source = Source { entry_point: info.entry_point.clone(), bytes: Bytes::copy_from_slice(source.as_bytes()) };
-        let Work::Done(prepared) = self.language.prepare(&source, None).expect("it can be prepared") else {
+        let Work::Done(Ok(prepared)) = self.language.prepare(&source, None).expect("it can be prepared") else {
             panic!("it takes a step")
         };
         let base =

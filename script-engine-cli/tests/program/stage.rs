@@ -46,7 +46,7 @@ impl Stage {
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_script-engine"));
         command.args(args).current_dir(&self.folder).stdin(Stdio::null());
-        if matches!(args.first(), Some(&"run" | &"mounts")) {
+        if matches!(args.first(), Some(&"run" | &"mounts" | &"check")) {
             command.args(["--state", "state"]);
         }
         command

@@ -3,6 +3,7 @@
 //! [`Step`] that the engine carries out in a sandbox.
 
 use std::fmt;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -42,6 +43,15 @@ pub struct LanguageInfo {
 }
 
 impl LanguageInfo {
+    /// What a step of it may use: what a script may, with `step_limits` on top, and two minutes at most where those say
+    /// nothing of time.
+    #[must_use]
+    pub fn limits_of_steps(&self) -> Limits {
+        const USUAL: Duration = Duration::from_secs(120);
+        let timeout = Some(USUAL.min(self.limits.timeout));
+        self.limits.with(&LimitOverrides { timeout, ..LimitOverrides::default() }).with(&self.step_limits)
+    }
+
     /// Whether the variable of this name is one of `code_variables`.
     #[must_use]
     pub fn is_code_variable(&self, name: &str) -> bool {
@@ -134,6 +144,10 @@ impl Prepared {
     }
 }
 
+/// What came of compiling a source: what can be started, or what the compiler found wrong with it, at least one thing.
+/// A compiler that could not be started, or found nothing and failed, is an error instead.
+pub type Compilation = std::result::Result<Prepared, Check>;
+
 /// What came of a step in a sandbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StepOutput {
@@ -188,10 +202,10 @@ pub trait Language: fmt::Debug + Send + Sync + 'static {
     /// that names the line of a declaration that can't be read.
     fn dependencies(&self, source: &Source) -> Result<Declared>;
 
-    /// Makes of a source what a sandbox can start. With a lock, the step's sandbox has the layer for
+    /// Makes of a source what a sandbox can start, or says what its compiler found wrong with it. With a lock, the step's sandbox has the layer for
     /// compiling at `packages_dir`, and the script's the one for running. Equal input gives equal
     /// results, so the engine keeps them by content.
-    fn prepare(&self, source: &Source, lock: Option<&DependencyLock>) -> Result<Work<Prepared>>;
+    fn prepare(&self, source: &Source, lock: Option<&DependencyLock>) -> Result<Work<Compilation>>;
 
     /// Fits a start to the limits that it gets: heap sizes and the like.
     fn fit(&self, prepared: Prepared, limits: &Limits) -> Prepared;

@@ -33,7 +33,7 @@ pub use execution_store::{ExecutionFilter, ExecutionStore};
 pub use executor::{
     ExecutorInfo, Isolation, OutputStream, RunningScript, ScriptControl, ScriptEvent, ScriptExecutor, Spawned, Stop,
 };
-pub use language::{Check, Diagnostic, Language, LanguageInfo, Prepared, Source, Step, StepOutput, Work};
+pub use language::{Check, Compilation, Diagnostic, Language, LanguageInfo, Prepared, Source, Step, StepOutput, Work};
 pub use output_store::{OutputReader, OutputSink, OutputStore};
 pub use registry::ScriptRegistry;
 pub use runtime::{

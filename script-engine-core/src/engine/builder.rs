@@ -10,9 +10,9 @@ use super::admit::Admission;
 use super::components::Components;
 use super::configured::Configured;
 use super::course::fault;
+use super::known::Known;
 use super::live::LiveTable;
 use super::schemas::Schemas;
-use super::toolchains::Toolchains;
 use crate::contract::{
     AccessPolicy, Clock, CompiledCache, DependencyResolver, EventSink, ExecutionFilter, ExecutionStore, IdSource,
     Language, OutputStore, ScriptExecutor, ScriptRegistry, ScriptStore, SecretProvider,
@@ -217,7 +217,10 @@ impl EngineBuilder {
             admission: Arc::new(Admission::new(&settings)),
             live: LiveTable::default(),
             steps: Semaphore::new(settings.max_concurrent),
-            toolchains: Toolchains::default(),
+            // A few for each language, more where scripts ask for versions.
+            toolchains: Known::new(256),
+            // Each may be long.
+            refused: Known::new(64),
             schemas: Schemas::new(settings.schema_entries),
             closed: AtomicBool::new(false),
             settings,

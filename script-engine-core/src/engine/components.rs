@@ -6,12 +6,12 @@ use std::sync::atomic::AtomicBool;
 use tokio::sync::Semaphore;
 
 use super::admit::Admission;
+use super::known::Known;
 use super::live::LiveTable;
 use super::schemas::Schemas;
-use super::toolchains::Toolchains;
 use crate::contract::{
-    AccessPolicy, Clock, CompiledCache, DependencyResolver, EventSink, ExecutionStore, IdSource, Language, OutputStore,
-    ScriptExecutor, ScriptRegistry, ScriptStore, SecretProvider,
+    AccessPolicy, Check, Clock, CompiledCache, DependencyResolver, EventSink, ExecutionStore, IdSource, Language,
+    OutputStore, ScriptExecutor, ScriptRegistry, ScriptStore, SecretProvider, Toolchain,
 };
 use crate::memory::BroadcastEvents;
 use crate::{EngineEvent, Error, LanguageId, OwnerId, Result, Settings, Timestamp};
@@ -38,7 +38,9 @@ pub(super) struct Components {
     pub(super) live: LiveTable,
     /// Bounds the checks and compilations that run beside the queue.
     pub(super) steps: Semaphore,
-    pub(super) toolchains: Toolchains,
+    pub(super) toolchains: Known<Toolchain>,
+    /// What is wrong with sources that do not compile.
+    pub(super) refused: Known<Check>,
     pub(super) schemas: Schemas,
     pub(super) closed: AtomicBool,
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::contract::{Check, Language, LanguageInfo, Prepared, Source, Toolchain, Work};
+use crate::contract::{Check, Compilation, Language, LanguageInfo, Prepared, Source, Toolchain, Work};
 use crate::packages::{Declared, DependencyLock};
 use crate::{LanguageSettings, Limits, Prime, Result};
 
@@ -33,7 +33,7 @@ impl Language for Configured {
         self.language.dependencies(source)
     }
 
-    fn prepare(&self, source: &Source, lock: Option<&DependencyLock>) -> Result<Work<Prepared>> {
+    fn prepare(&self, source: &Source, lock: Option<&DependencyLock>) -> Result<Work<Compilation>> {
         self.language.prepare(source, lock)
     }
 

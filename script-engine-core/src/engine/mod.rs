@@ -8,6 +8,7 @@ mod components;
 mod configured;
 mod course;
 mod flow;
+mod known;
 mod live;
 mod mounts;
 mod output;
@@ -25,7 +26,6 @@ mod shutdown;
 mod step;
 mod step_runner;
 mod supervise;
-mod toolchains;
 mod watch;
 
 use std::sync::Arc;
@@ -40,7 +40,7 @@ pub use step_runner::{StepPlace, StepRunner};
 use accept::Submission;
 use components::Components;
 
-use crate::contract::{LanguageInfo, OutputReader, ScriptExecutor, ScriptSummary, Toolchain};
+use crate::contract::{Check, LanguageInfo, OutputReader, ScriptExecutor, ScriptSummary, Toolchain};
 use crate::memory::Subscription;
 use crate::mounts::{MountRequest, Mounts};
 use crate::output::OutputCursor;
@@ -84,6 +84,15 @@ impl Engine {
         draft: &ScriptDraft,
     ) -> Result<Option<Arc<crate::packages::DependencyLock>>> {
         self.components.lock(identity, draft).await
+    }
+
+    /// Does with a draft all that comes before its first run, and keeps nothing but what the caches keep: checks it as
+    /// [`save`](Self::save) does, gets its packages, compiles it. Gives what its toolchain finds wrong with the source,
+    /// nothing if it is sound; then a version saved from the same draft starts at once where the caches are the same.
+    ///
+    /// Fails with what is wrong with the draft besides its source, and where packages or a toolchain can't be had.
+    pub async fn check(&self, identity: &Identity, draft: &ScriptDraft) -> Result<Check> {
+        self.components.check(identity, draft).await
     }
 
     /// Makes what a container that is not the engine's mounts to run a version: its files, `args.json`, its packages, in

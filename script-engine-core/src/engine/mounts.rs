@@ -4,6 +4,7 @@
 use std::sync::atomic::Ordering;
 
 use super::components::Components;
+use super::save::refused;
 use crate::contract::Action;
 use crate::mounts::{MountRequest, Mounts, Parts};
 use crate::packages::LayerUse;
@@ -25,6 +26,7 @@ impl Components {
         let never = Cancel::never();
         let executor = self.step_executor()?;
         let (compiled, toolchain) = self.compiled(executor, &language, manifest, &never).await?;
+        let compiled = compiled.map_err(|found| refused(&found))?;
         let layer = match compiled.with_packages {
             true => self.layer(language.as_ref(), &toolchain, manifest, LayerUse::Run, None).await?,
             false => None,

@@ -10,7 +10,7 @@ use super::components::Components;
 use super::course::{Course, Ended};
 use super::output::OutputCollector;
 use super::provision::Unprovided;
-use crate::contract::{DependencyLayer, Language, LanguageInfo, Prepared as Compiled, Toolchain};
+use crate::contract::{Check, DependencyLayer, Language, LanguageInfo, Prepared as Compiled, Toolchain};
 use crate::output::SecretMasker;
 use crate::packages::LayerUse;
 use crate::{
@@ -41,9 +41,10 @@ impl Components {
         let given_up = async { Outcome::Cancelled(live.cancelled().await) };
         let made = self.provision(given_up, |cancel| self.make_job(&course, cancel)).await;
         match made {
-            Ok(Made { job, output, toolchain, layer }) => {
+            Ok(Ok(Made { job, output, toolchain, layer })) => {
                 Ok(Prepared { course, permit, job, output, toolchain, layer })
             }
+            Ok(Err(found)) => Err(Box::new(Ended::early(course, Some(permit), Outcome::NotCompiled(found)))),
             Err(Unprovided { outcome, unclean }) => {
                 let mut ended = Ended::early(course, Some(permit), outcome);
                 ended.notes.extend(unclean.map(|it| it.to_string()));
@@ -52,11 +53,15 @@ impl Components {
         }
     }
 
-    async fn make_job(&self, course: &Course, cancel: Cancel) -> Result<Made> {
+    /// The job; or what is wrong with the source.
+    async fn make_job(&self, course: &Course, cancel: Cancel) -> Result<std::result::Result<Made, Check>> {
         let language = Arc::clone(self.language(&course.version.manifest.language)?);
         let (compiled, toolchain) =
             self.compiled(&course.executor, &language, &course.version.manifest, &cancel).await?;
-        cancel.guard(self.assemble(course, &language, compiled, &toolchain)).await
+        match compiled {
+            Ok(compiled) => cancel.guard(self.assemble(course, &language, compiled, &toolchain)).await.map(Ok),
+            Err(found) => Ok(Err(found)),
+        }
     }
 
     async fn assemble(

@@ -3,27 +3,18 @@
 use std::sync::Arc;
 
 use super::components::Components;
-use crate::contract::{Action, Language, NewVersion, Source};
+use crate::contract::{Action, Check, Diagnostic, Language, NewVersion, Source};
 use crate::detect::{check_source, detect};
-use crate::packages::DependencyLock;
+use crate::packages::{DependencyLock, LayerUse};
 use crate::parameters::ParameterSchema;
 use crate::script::{DEFAULT_BRANCH, Manifest};
-use crate::{Error, Identity, NetworkPolicy, Problem, RefName, Result, ScriptDraft, ScriptId, ScriptVersion};
+use crate::{Cancel, Error, Identity, NetworkPolicy, Problem, RefName, Result, ScriptDraft, ScriptId, ScriptVersion};
 
 impl Components {
     /// Checks a draft and keeps it as a version of its script. On `Err` nothing was kept.
     pub(super) async fn save(&self, identity: &Identity, draft: ScriptDraft) -> Result<Arc<ScriptVersion>> {
-        let (language, source, lock) = self.judge(identity, &draft).await?;
-        let manifest = Manifest {
-            language: language.info().id.clone(),
-            entry_point: source.entry_point,
-            source: draft.source,
-            parameter_schema: draft.parameter_schema,
-            dependencies: draft.dependencies,
-            lock,
-            limits: draft.limits,
-            network: draft.network.canonical(),
-        };
+        let (language, source) = self.judged(identity, &draft).await?;
+        let manifest = self.pinned(&language, source, &draft).await?;
         self.scripts
             .save(NewVersion {
                 name: draft.name,
@@ -40,26 +31,60 @@ impl Components {
 
     /// Checks a draft and pins the packages it names, and keeps nothing.
     pub(super) async fn lock(&self, identity: &Identity, draft: &ScriptDraft) -> Result<Option<Arc<DependencyLock>>> {
-        self.judge(identity, draft).await.map(|it| it.2)
+        let (language, source) = self.judged(identity, draft).await?;
+        self.pinned(&language, source, draft).await.map(|it| it.lock)
     }
 
-    /// What can be known of a draft before it is kept.
-    async fn judge(
-        &self,
-        identity: &Identity,
-        draft: &ScriptDraft,
-    ) -> Result<(Arc<dyn Language>, Source, Option<Arc<DependencyLock>>)> {
+    /// Does with a draft all that comes before its first run, and keeps nothing but what the caches keep.
+    pub(super) async fn check(&self, identity: &Identity, draft: &ScriptDraft) -> Result<Check> {
+        let (language, source) = self.shaped(identity, draft).await?;
+        let found = self.checked(&language, &source).await?;
+        if !found.is_empty() {
+            return Ok(found);
+        }
+        let manifest = self.pinned(&language, source, draft).await?;
+        let (executor, never) = (self.step_executor()?, Cancel::never());
+        let (compiled, toolchain) = self.compiled(executor, &language, &manifest, &never).await?;
+        match compiled {
+            Ok(compiled) => {
+                if compiled.with_packages {
+                    self.layer(language.as_ref(), &toolchain, &manifest, LayerUse::Run, None).await?;
+                }
+                Ok(Check::new())
+            }
+            Err(found) => Ok(found),
+        }
+    }
+
+    /// The language and the source of a draft in which nothing is wrong that can be seen without compiling it.
+    async fn judged(&self, identity: &Identity, draft: &ScriptDraft) -> Result<(Arc<dyn Language>, Source)> {
+        let (language, source) = self.shaped(identity, draft).await?;
+        let found = self.checked(&language, &source).await?;
+        if found.is_empty() { Ok((language, source)) } else { Err(refused(&found)) }
+    }
+
+    /// The language and the source of a draft that may be saved by its looks.
+    async fn shaped(&self, identity: &Identity, draft: &ScriptDraft) -> Result<(Arc<dyn Language>, Source)> {
         self.access.check(identity, &identity.tenant, Action::Save(&draft.name)).await?;
         let language = Arc::clone(self.checked_shape(draft)?);
         let entry_point = draft.entry_point.clone().unwrap_or_else(|| language.info().entry_point.clone());
-        let source = Source { entry_point, bytes: draft.source.clone() };
-        let found = self.checked(&language, &source).await?;
-        if !found.is_empty() {
-            return Err(Error::invalid_all(found.iter().map(crate::contract::Diagnostic::problem).collect()));
-        }
-        let declared = self.declared(&language, source.clone(), &draft.dependencies).await?;
-        let lock = self.locked(&language, &source, &declared).await?;
-        Ok((language, source, lock))
+        Ok((language, Source { entry_point, bytes: draft.source.clone() }))
+    }
+
+    /// What a version is made of, with its packages pinned.
+    async fn pinned(&self, language: &Arc<dyn Language>, source: Source, draft: &ScriptDraft) -> Result<Manifest> {
+        let declared = self.declared(language, source.clone(), &draft.dependencies).await?;
+        let lock = self.locked(language, &source, &declared).await?;
+        Ok(Manifest {
+            language: language.info().id.clone(),
+            entry_point: source.entry_point,
+            source: source.bytes,
+            parameter_schema: draft.parameter_schema.clone(),
+            dependencies: draft.dependencies.clone(),
+            lock,
+            limits: draft.limits.clone(),
+            network: draft.network.canonical(),
+        })
     }
 
     /// Finds every problem that can be seen without running anything.
@@ -92,4 +117,9 @@ impl Components {
             }
         }
     }
+}
+
+/// The error of a source in which something was found.
+pub(super) fn refused(found: &Check) -> Error {
+    Error::invalid_all(found.iter().map(Diagnostic::problem).collect())
 }

@@ -2,7 +2,6 @@
 //! what comes of it is kept by content.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::SemaphorePermit;
@@ -11,13 +10,12 @@ use super::components::Components;
 use super::prepare::runtime;
 use super::step_runner::{StepPlace, StepRunner};
 use super::{compiled, route};
-use crate::contract::{Check, DependencyLayer, Language, Prepared, ScriptExecutor, Source, Step, Toolchain, Work};
+use crate::contract::{
+    Check, Compilation, DependencyLayer, Diagnostic, Language, ScriptExecutor, Source, Step, Toolchain, Work,
+};
 use crate::packages::LayerUse;
 use crate::script::Manifest;
-use crate::{Cancel, Digest, Error, ErrorKind, LimitOverrides, Needs, NetworkPolicy, Result};
-
-/// The most time that a step may take whose language says nothing of it.
-const STEP_TIMEOUT: Duration = Duration::from_secs(120);
+use crate::{Cancel, Digest, Error, ErrorKind, Needs, NetworkPolicy, Result};
 
 impl Components {
     /// Looks for syntax errors. A source that was found sound once is not looked at again.
@@ -51,15 +49,15 @@ impl Components {
         Ok(found)
     }
 
-    /// Makes of a version what a sandbox can start, once for each content. Called off, it ends when the sandbox
-    /// of its step is gone.
+    /// Makes of a version what a sandbox can start, once for each content; or says what is wrong with its source. Called
+    /// off, it ends when the sandbox of its step is gone.
     pub(super) async fn compiled(
         &self,
         executor: &Arc<dyn ScriptExecutor>,
         language: &Arc<dyn Language>,
         manifest: &Manifest,
         cancel: &Cancel,
-    ) -> Result<(Prepared, Toolchain)> {
+    ) -> Result<(Compilation, Toolchain)> {
         let source = Source { entry_point: manifest.entry_point.clone(), bytes: manifest.source.clone() };
         let toolchain = self.toolchain(executor, language, Some(source.clone()), cancel).await?;
         let lock = manifest.lock.as_ref().map(|it| it.digest.to_string()).unwrap_or_default();
@@ -67,20 +65,32 @@ impl Components {
         if let Some(value) = cancel.guard(self.cache.find(key)).await?
             && let Ok(prepared) = compiled::decode(&value)
         {
-            return Ok((prepared, toolchain));
+            return Ok((Ok(prepared), toolchain));
+        }
+        if let Some(found) = self.refused.find(key) {
+            return Ok((Err(found), toolchain));
         }
         let lock = manifest.lock.clone();
         let ask = move |language: &dyn Language| language.prepare(&source, lock.as_deref());
-        let prepared = match cancel.guard(self.asked(language, ask)).await? {
-            Work::Done(prepared) => prepared,
-            Work::InSandbox(step) => {
+        let done = match cancel.guard(self.asked(language, ask)).await {
+            Ok(Work::Done(compiled)) => Ok(compiled),
+            Ok(Work::InSandbox(step)) => {
                 let layer =
                     cancel.guard(self.layer(language.as_ref(), &toolchain, manifest, LayerUse::Compile, None)).await?;
-                self.step(executor, language.as_ref(), step, layer.as_ref(), cancel).await?
+                self.step(executor, language.as_ref(), step, layer.as_ref(), cancel).await
             }
+            Err(error) => Err(error),
         };
-        cancel.guard(self.cache.put(key, compiled::encode(&prepared))).await?;
-        Ok((prepared, toolchain))
+        let compiled = match done {
+            // Of the source as a whole. A limit that it broke may have more room another time: it is not remembered.
+            Err(error) if error.kind() == ErrorKind::InvalidRequest => return Ok((Err(said(&error)), toolchain)),
+            done => done?,
+        };
+        match &compiled {
+            Ok(prepared) => cancel.guard(self.cache.put(key, compiled::encode(prepared))).await?,
+            Err(found) => self.refused.keep(key, found.clone()),
+        }
+        Ok((compiled, toolchain))
     }
 
     /// The toolchain that a source gets, or one without wishes, looked for once for each way of looking.
@@ -144,9 +154,7 @@ impl Components {
     ) -> Result<T> {
         let _place = cancel.guard(self.place()).await?;
         let info = language.info();
-        let usual =
-            LimitOverrides { timeout: Some(STEP_TIMEOUT.min(info.limits.timeout)), ..LimitOverrides::default() };
-        let limits = info.limits.with(&usual).with(&info.step_limits);
+        let limits = info.limits_of_steps();
         let runtime = runtime(info, layer);
         cancel.guard(executor.preload(&runtime, &self.told(&info.id, None))).await?;
         let place = StepPlace { runtime, env: info.env.clone(), limits, network: NetworkPolicy::Off, field: "source" };
@@ -156,6 +164,15 @@ impl Components {
     async fn place(&self) -> Result<SemaphorePermit<'_>> {
         let closed = |_| Error::new(ErrorKind::Closed, "the engine is shutting down");
         self.steps.acquire().await.map_err(closed)
+    }
+}
+
+/// What is said of a source as a whole, by a compiler that found no place or by a limit that ended it.
+fn said(error: &Error) -> Check {
+    let whole = |message: String| Diagnostic { line: 1, column: 1, message };
+    match error.problems() {
+        [] => vec![whole(error.to_string())],
+        problems => problems.iter().map(|it| whole(it.message.clone())).collect(),
     }
 }
 

@@ -100,7 +100,8 @@ impl StepRunner {
         let (end, cause, files) = watched?;
         let exit_code = match (end, cause) {
             (_, Some(_)) => {
-                return Err(Error::invalid(field, "took longer than allowed to check, compile or fetch"));
+                let message = format!("took longer than the {:?} that a step may take: {STEP}", bounds.timeout);
+                return Err(Error::invalid(field, message));
             }
             (End::Exited(report), None) => match (report.broke, report.exit) {
                 (Some(limit), _) => return Err(broke(field, limit)),
@@ -117,8 +118,12 @@ impl StepRunner {
     }
 }
 
+/// What a step is, and who bounds it.
+const STEP: &str =
+    "a check, a compilation or a fetch; make it simpler, or have the operator raise the language's step_limits";
+
 fn broke(field: &str, limit: BrokenLimit) -> Error {
-    Error::invalid(field, format!("broke its limit of {} while it was checked, compiled or fetched", limit.as_str()))
+    Error::invalid(field, format!("broke the limit of {} of a step: {STEP}", limit.as_str()))
 }
 
 /// The first bytes of each stream.

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use script_engine_core::contract::{
-    Check, Diagnostic, Language, LanguageInfo, Prepared, Source, Step, StepOutput, Toolchain, Work,
+    Check, Compilation, Diagnostic, Language, LanguageInfo, Prepared, Source, Step, StepOutput, Toolchain, Work,
 };
 use script_engine_core::packages::{Declared, DependencyLock};
 use script_engine_core::{Error, JobFile, LimitOverrides, Limits, Prime, RelPath, Result};
@@ -72,14 +72,14 @@ impl Language for Bash {
         Ok(Declared { packages, ..Declared::default() })
     }
 
-    fn prepare(&self, source: &Source, lock: Option<&DependencyLock>) -> Result<Work<Prepared>> {
+    fn prepare(&self, source: &Source, lock: Option<&DependencyLock>) -> Result<Work<Compilation>> {
         source_text::check(&source.bytes)?;
         let mut argv = vec!["bash".to_owned()];
         argv.extend(OPTIONS.read(&source.bytes)?);
         argv.push(format!("/scripts/{}", source.entry_point));
         let text = unix_lines(&source.bytes).map_err(|it| source_text::refused(&it))?;
         let env = lock.map(tree::environment).unwrap_or_default();
-        Ok(Work::Done(Prepared { files: vec![file(source, text)?], argv, env, with_packages: true }))
+        Ok(Work::Done(Ok(Prepared { files: vec![file(source, text)?], argv, env, with_packages: true })))
     }
 
     fn fit(&self, prepared: Prepared, _limits: &Limits) -> Prepared {

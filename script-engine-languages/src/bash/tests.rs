@@ -3,7 +3,7 @@
 use script_engine_core::EntryPoint;
 
 use super::*;
-use crate::interpreter::{carry_out, run};
+use crate::interpreter::{carry_out, compiled, run};
 
 fn source(text: &[u8]) -> Source {
     Source { entry_point: EntryPoint::parse("main.sh").unwrap(), bytes: Bytes::copy_from_slice(text) }
@@ -33,14 +33,14 @@ fn marks_of_editors_do_no_harm() {
         &["line 2, column 7: this line ends in CRLF and others do not; save the script with LF line ends"],
     );
     let prepared =
-        carry_out(Bash::new().unwrap().prepare(&source(b"\xef\xbb\xbfa\r\nb\rc\r\nd\r"), None).unwrap()).unwrap();
+        compiled(Bash::new().unwrap().prepare(&source(b"\xef\xbb\xbfa\r\nb\rc\r\nd\r"), None).unwrap()).unwrap();
     assert_eq!(prepared.files[0].content, &b"a\nb\rc\nd\r"[..]);
 }
 
 #[test]
 fn the_line_on_top_is_heeded() {
     let bash = Bash::new().unwrap();
-    let prepared = carry_out(
+    let prepared = compiled(
         bash.prepare(&source(b"#!/usr/bin/env -S bash -euo pipefail\nfalse | true\necho no\n"), None).unwrap(),
     );
     let prepared = prepared.unwrap();

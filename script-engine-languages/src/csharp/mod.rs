@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use script_engine_core::Prime;
 use script_engine_core::contract::{
-    Check, Diagnostic, Language, LanguageInfo, Prepared, Source, Step, StepOutput, Toolchain, Work,
+    Check, Compilation, Diagnostic, Language, LanguageInfo, Prepared, Source, Step, StepOutput, Toolchain, Work,
 };
 use script_engine_core::packages::{Declared, DependencyLock, ScriptDependency};
 use script_engine_core::{Error, JobFile, LimitOverrides, Limits, RelPath, Result};
@@ -112,7 +112,7 @@ impl Language for CSharp {
         Ok(Declared { packages, ..Declared::default() })
     }
 
-    fn prepare(&self, source: &Source, lock: Option<&DependencyLock>) -> Result<Work<Prepared>> {
+    fn prepare(&self, source: &Source, lock: Option<&DependencyLock>) -> Result<Work<Compilation>> {
         let script = Script::read(source)?.map_err(|it| refused(&it))?;
         let with_packages = lock.is_some();
         let mut files = script.files()?;
@@ -213,10 +213,10 @@ fn file(path: &str, text: &str) -> Result<JobFile> {
 }
 
 /// Takes the program that the build left, or reads why there is none.
-fn read_program(output: StepOutput, source: &Source, script: &Script, with_packages: bool) -> Result<Prepared> {
+fn read_program(output: StepOutput, source: &Source, script: &Script, with_packages: bool) -> Result<Compilation> {
     let all: Option<Vec<Bytes>> = output.files.iter().cloned().collect();
     let Some(made) = all.filter(|it| output.exit_code == Some(0) && it.len() == MADE.len()) else {
-        return Err(verdict::refused(&output, &script.text, &script.path)?.into_error());
+        return verdict::refused(&output, &script.text, &script.path).map(|it| Err(it.into_check()));
     };
     diagnostics::fits("an assembly", made.iter().map(Bytes::len).sum())?;
     let mut files = vec![JobFile {
@@ -228,5 +228,5 @@ fn read_program(output: StepOutput, source: &Source, script: &Script, with_packa
         files.push(JobFile { path: RelPath::parse(name)?, content, executable: false });
     }
     let argv = ["dotnet", "exec", "/scripts/script.dll"].map(str::to_owned).to_vec();
-    Ok(Prepared { files, argv, env: Vec::new(), with_packages })
+    Ok(Ok(Prepared { files, argv, env: Vec::new(), with_packages }))
 }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use script_engine_core::contract::{
-    Check, Diagnostic, Language, LanguageInfo, Prepared, Source, Step, StepOutput, Toolchain, Work,
+    Check, Compilation, Diagnostic, Language, LanguageInfo, Prepared, Source, Step, StepOutput, Toolchain, Work,
 };
 use script_engine_core::packages::{Declared, DependencyLock};
 use script_engine_core::{Error, JobFile, LimitOverrides, Limits, RelPath, Result};
@@ -83,7 +83,7 @@ impl Language for Go {
         GoModules::declared(&source.bytes)
     }
 
-    fn prepare(&self, source: &Source, lock: Option<&DependencyLock>) -> Result<Work<Prepared>> {
+    fn prepare(&self, source: &Source, lock: Option<&DependencyLock>) -> Result<Work<Compilation>> {
         let text = read(source)?.map_err(|it| source_text::refused(&it))?;
         let outline = Outline::read(text);
         if let Some(problem) = shape(&outline, text) {
@@ -92,7 +92,8 @@ impl Language for Go {
         let name = build_name(source);
         let mut files = vec![file(&format!("module/{name}"), source.bytes.clone(), false)?];
         let locked = |name: &str| lock.and_then(|it| it.file(name)).cloned();
-        let module = locked("go.mod").or_else(|| outline.module.map(Bytes::from));
+        let module =
+            locked("go.mod").or_else(|| outline.module.map(|it| format!("{}{it}", GoModules::module_line(&it)).into()));
         // A file by its name is no part of the module, and is compiled as the newest Go.
         let what = if module.is_some() { "." } else { name.as_str() };
         for (path, content) in [("module/go.mod", module), ("module/go.sum", locked("go.sum"))] {
@@ -140,7 +141,7 @@ impl Language for Go {
     }
 
     fn fingerprint(&self) -> String {
-        "go 1 -s -w static".to_owned()
+        "go 2 -s -w static".to_owned()
     }
 }
 
@@ -217,7 +218,7 @@ fn read_verdict(output: &StepOutput, path: &str, text: &str) -> Result<Check> {
 }
 
 /// Takes the program that `go build` left, or reads why there is none.
-fn read_program(output: StepOutput, source: &Source, name: &str) -> Result<Prepared> {
+fn read_program(output: StepOutput, source: &Source, name: &str) -> Result<Compilation> {
     let text = String::from_utf8_lossy(&source.bytes);
     let found = problems(&output.stderr, &format!("./{name}"), &text);
     let also = problems(&output.stderr, name, &text);
@@ -231,11 +232,11 @@ fn read_program(output: StepOutput, source: &Source, name: &str) -> Result<Prepa
                 file(source.entry_point.as_str(), source.bytes.clone(), false)?,
             ];
             // All that it needs is in it.
-            Ok(Prepared { files, argv, env: Vec::new(), with_packages: false })
+            Ok(Ok(Prepared { files, argv, env: Vec::new(), with_packages: false }))
         }
         (None, _) => Err(Error::invalid("source", "the Go compiler was ended by a signal; make the script simpler")),
-        _ if !found.is_empty() => Err(found.into_error()),
-        _ if !also.is_empty() => Err(also.into_error()),
+        _ if !found.is_empty() => Ok(Err(found.into_check())),
+        _ if !also.is_empty() => Ok(Err(also.into_check())),
         _ => Err(failed("go build", &output)),
     }
 }

@@ -3,7 +3,7 @@
 use script_engine_core::EntryPoint;
 
 use super::*;
-use crate::interpreter::{carry_out, run};
+use crate::interpreter::{carry_out, compiled, run};
 
 fn source(name: &str, text: &[u8]) -> Source {
     Source { entry_point: EntryPoint::parse(name).unwrap(), bytes: Bytes::copy_from_slice(text) }
@@ -24,7 +24,7 @@ fn check(text: &str, expect: &[&str]) {
 }
 
 fn compile(name: &str, text: &str) -> Result<Prepared> {
-    Go::new()?.prepare(&source(name, text.as_bytes()), None).and_then(carry_out)
+    Go::new()?.prepare(&source(name, text.as_bytes()), None).and_then(compiled)
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use script_engine_core::contract::{
-    Check, Diagnostic, Language, LanguageInfo, Prepared, Source, Step, StepOutput, Toolchain, Work,
+    Check, Compilation, Diagnostic, Language, LanguageInfo, Prepared, Source, Step, StepOutput, Toolchain, Work,
 };
 use script_engine_core::packages::{Declared, DependencyLock, DependencyScope};
 use script_engine_core::{Error, JobFile, Limits, RelPath, Result};
@@ -102,7 +102,7 @@ impl Language for Java {
         Ok(Declared { toolchain, ..MavenPackages::declared(&source.bytes)? })
     }
 
-    fn prepare(&self, source: &Source, lock: Option<&DependencyLock>) -> Result<Work<Prepared>> {
+    fn prepare(&self, source: &Source, lock: Option<&DependencyLock>) -> Result<Work<Compilation>> {
         let program = Program::read(source)?.map_err(|it| source_text::refused(&it))?;
         let class = program.class.clone().map_err(|it| source_text::refused(&it))?;
         let path = format!("module/{}", program.file_name);
@@ -228,7 +228,7 @@ impl Program {
     }
 
     /// Takes the jar that was made, or reads why there is none.
-    fn read_jar(self, output: StepOutput, source: &Source, class: &str, with_packages: bool) -> Result<Prepared> {
+    fn read_jar(self, output: StepOutput, source: &Source, class: &str, with_packages: bool) -> Result<Compilation> {
         if let Some(error) = self.wanted.missing(&output) {
             return Err(error);
         }
@@ -244,11 +244,11 @@ impl Program {
                 argv.extend(SCRIPT_OPTIONS.map(str::to_owned));
                 let packages = if with_packages { format!(":{PACKAGES}/*") } else { String::new() };
                 argv.extend(["-cp".to_owned(), format!("/scripts/{made}{packages}"), class.to_owned()]);
-                Ok(Prepared { files, argv, env: Vec::new(), with_packages })
+                Ok(Ok(Prepared { files, argv, env: Vec::new(), with_packages }))
             }
             (None, _) => Err(Error::invalid("source", "javac was ended by a signal; make the script simpler")),
             _ if found.is_empty() => Err(verdict::failed(&output)),
-            _ => Err(found.into_error()),
+            _ => Ok(Err(found.into_check())),
         }
     }
 }

@@ -3,7 +3,7 @@
 use script_engine_core::EntryPoint;
 
 use super::*;
-use crate::interpreter::{carry_out, run};
+use crate::interpreter::{carry_out, compiled, run};
 
 fn source(name: &str, text: &str) -> Source {
     Source { entry_point: EntryPoint::parse(name).unwrap(), bytes: Bytes::copy_from_slice(text.as_bytes()) }
@@ -24,7 +24,7 @@ fn check(text: &str, expect: &[&str]) {
 }
 
 fn compile(name: &str, text: &str) -> Result<Prepared> {
-    Java::new()?.prepare(&source(name, text), None).and_then(carry_out)
+    Java::new()?.prepare(&source(name, text), None).and_then(compiled)
 }
 
 fn output(name: &str, text: &str) -> StepOutput {

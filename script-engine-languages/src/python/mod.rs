@@ -1,7 +1,7 @@
 //! Python: checked by compiling without running, started as it is.
 
 use script_engine_core::contract::{
-    Check, Diagnostic, Language, LanguageInfo, Prepared, Source, Step, StepOutput, Toolchain, Work,
+    Check, Compilation, Diagnostic, Language, LanguageInfo, Prepared, Source, Step, StepOutput, Toolchain, Work,
 };
 use script_engine_core::packages::{Declared, DependencyLock};
 use script_engine_core::{Error, JobFile, LimitOverrides, Limits, Prime, RelPath, Result};
@@ -98,14 +98,14 @@ impl Language for Python {
         inline::read(&source.bytes).map(|it| it.declared).map_err(|it| source_text::refused(&it))
     }
 
-    fn prepare(&self, source: &Source, lock: Option<&DependencyLock>) -> Result<Work<Prepared>> {
+    fn prepare(&self, source: &Source, lock: Option<&DependencyLock>) -> Result<Work<Compilation>> {
         source_text::check(&source.bytes)?;
         let mut argv = vec!["python3".to_owned()];
         let options = OPTIONS.read(&source.bytes)?;
         let env = environment(source, lock, &options)?;
         argv.extend(options);
         argv.push(format!("/scripts/{}", source.entry_point));
-        Ok(Work::Done(Prepared { files: vec![file(source)?], argv, env, with_packages: true }))
+        Ok(Work::Done(Ok(Prepared { files: vec![file(source)?], argv, env, with_packages: true })))
     }
 
     fn fit(&self, prepared: Prepared, _limits: &Limits) -> Prepared {

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use script_engine_core::EntryPoint;
 
 use super::*;
-use crate::interpreter::{carry_out, run};
+use crate::interpreter::{carry_out, compiled, run};
 
 fn source(text: &[u8]) -> Source {
     Source { entry_point: EntryPoint::parse("main.py").unwrap(), bytes: Bytes::copy_from_slice(text) }
@@ -23,7 +23,7 @@ fn check(text: &[u8], expect: &[&str]) {
 
 fn run_script(text: &str, stdin: &[u8]) -> StepOutput {
     let python = Python::new().unwrap();
-    let prepared = carry_out(python.prepare(&source(text.as_bytes()), None).unwrap()).unwrap();
+    let prepared = compiled(python.prepare(&source(text.as_bytes()), None).unwrap()).unwrap();
     let env: Vec<_> = python.info().env.iter().chain(&prepared.env).cloned().collect();
     run(&prepared.files, &prepared.argv, &env, stdin)
 }
@@ -78,7 +78,7 @@ fn siblings_can_be_imported() {
         executable: false,
     };
     let python = Python::new().unwrap();
-    let prepared = carry_out(python.prepare(&source(b"import helper\nprint(helper.X)\n"), None).unwrap()).unwrap();
+    let prepared = compiled(python.prepare(&source(b"import helper\nprint(helper.X)\n"), None).unwrap()).unwrap();
     let files = [prepared.files[0].clone(), file("helper.py", "X = 7\n")];
     let output = run(&files, &prepared.argv, &python.info().env, b"");
     assert_eq!(output.stdout, &b"7\n"[..], "{:?}", output.stderr);
@@ -117,7 +117,7 @@ fn a_script_named_like_a_module_is_not_taken_for_it() {
         entry_point: EntryPoint::parse("random.py").unwrap(),
         ..source(b"import tempfile, random\nprint(random.__file__)\n")
     };
-    let prepared = carry_out(python.prepare(&named, None).unwrap()).unwrap();
+    let prepared = compiled(python.prepare(&named, None).unwrap()).unwrap();
     assert_eq!(prepared.env, [("PYTHONSAFEPATH".to_owned(), "1".to_owned())]);
     let output = run(&prepared.files, &prepared.argv, &prepared.env, b"");
     let printed = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -128,7 +128,7 @@ fn a_script_named_like_a_module_is_not_taken_for_it() {
 fn packages_are_found_unless_an_option_forbids_it() {
     let lock =
         DependencyLock::new(Python::new().unwrap().info().id.clone(), "x".into(), Vec::new(), Vec::new()).unwrap();
-    let prepare = |text: &[u8]| carry_out(Python::new().unwrap().prepare(&source(text), Some(&lock))?);
+    let prepare = |text: &[u8]| compiled(Python::new().unwrap().prepare(&source(text), Some(&lock))?);
     let env = prepare(b"#!/usr/bin/python3 -O\nprint(1)\n").unwrap().env;
     assert!(env.contains(&("PYTHONPATH".to_owned(), "/packages".to_owned())), "{env:?}");
     let error = prepare(b"#!/usr/bin/python3 -uI\nprint(1)\n").unwrap_err().to_string();

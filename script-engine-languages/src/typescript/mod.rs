@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use script_engine_core::contract::{
-    Check, Diagnostic, Language, LanguageInfo, Prepared, Source, Step, StepOutput, Toolchain, Work,
+    Check, Compilation, Diagnostic, Language, LanguageInfo, Prepared, Source, Step, StepOutput, Toolchain, Work,
 };
 use script_engine_core::packages::{Declared, DependencyLock};
 use script_engine_core::{EntryPoint, Error, JobFile, LimitOverrides, Limits, Prime, RelPath, Result};
@@ -92,7 +92,7 @@ impl Language for TypeScript {
         Ok(Declared { packages: found.map_err(refused)?, ..Declared::default() })
     }
 
-    fn prepare(&self, source: &Source, lock: Option<&DependencyLock>) -> Result<Work<Prepared>> {
+    fn prepare(&self, source: &Source, lock: Option<&DependencyLock>) -> Result<Work<Compilation>> {
         source_text::check(&source.bytes)?;
         let transpiled = match parse(source)? {
             Parsed::Sound(it) => it,
@@ -123,7 +123,7 @@ impl Language for TypeScript {
         // Node itself looks for packages in `/node_modules`; their programs are in a folder there.
         let path = "/node_modules/.bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
         let env = lock.iter().map(|_| ("PATH".to_owned(), path.to_owned())).collect();
-        Ok(Work::Done(Prepared { files, argv, env, with_packages: true }))
+        Ok(Work::Done(Ok(Prepared { files, argv, env, with_packages: true })))
     }
 
     fn fit(&self, prepared: Prepared, _limits: &Limits) -> Prepared {

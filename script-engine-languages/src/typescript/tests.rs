@@ -1,7 +1,7 @@
 //! What TypeScript and JavaScript sources become, and what the host's own Node makes of that.
 
 use super::*;
-use crate::interpreter::{carry_out, run};
+use crate::interpreter::{carry_out, compiled, run};
 
 fn source(name: &str, text: &str) -> Source {
     Source { entry_point: EntryPoint::parse(name).unwrap(), bytes: Bytes::copy_from_slice(text.as_bytes()) }
@@ -22,7 +22,7 @@ fn check(name: &str, text: &str, expect: &[&str]) {
 }
 
 fn run_script(name: &str, text: &str) -> StepOutput {
-    let prepared = carry_out(TypeScript::new().unwrap().prepare(&source(name, text), None).unwrap()).unwrap();
+    let prepared = compiled(TypeScript::new().unwrap().prepare(&source(name, text), None).unwrap()).unwrap();
     run(&prepared.files, &prepared.argv, &prepared.env, b"")
 }
 
@@ -193,11 +193,11 @@ fn packages_are_declared_by_imports_and_node_gets_bare_names() {
     let declared = typescript.dependencies(&source("main.ts", text)).unwrap();
     let found: Vec<_> = declared.packages.iter().map(|it| format!("{}@{}", it.name, it.requirement)).collect();
     assert_eq!(found, ["@types/node@20", "zod@^3.22"]);
-    let prepared = carry_out(typescript.prepare(&source("main.ts", text), None).unwrap()).unwrap();
+    let prepared = compiled(typescript.prepare(&source("main.ts", text), None).unwrap()).unwrap();
     assert_eq!(prepared.files[0].content, text.as_bytes(), "the user's own lines are shown in stack traces");
     let made = String::from_utf8_lossy(&prepared.files[1].content).into_owned();
     assert!(made.contains("from \"zod\"") && !made.contains("'npm:") && !made.contains("\"npm:"), "{made}");
-    let prepared = carry_out(typescript.prepare(&source("main.cjs", "require('npm:a@1')"), None).unwrap()).unwrap();
+    let prepared = compiled(typescript.prepare(&source("main.cjs", "require('npm:a@1')"), None).unwrap()).unwrap();
     assert_eq!(prepared.files[0].content, &b"require('a'      )"[..]);
     assert_eq!(typescript.dependencies(&source("main.js", "let a")).unwrap(), Declared::default());
     check("main.ts", "import 'npm:../x'", &["line 1, column 8: `..` is no package of npm"]);

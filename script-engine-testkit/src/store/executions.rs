@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use script_engine_core::contract::{ExecutionFilter, ExecutionStore};
+use script_engine_core::contract::{Diagnostic, ExecutionFilter, ExecutionStore};
 use script_engine_core::{
     BrokenLimit, CancelReason, Epoch, ErrorKind, ExecutionId, ExecutionRecord, ExecutionState, Exit, Fault,
     NewExecution, Outcome, OwnerId, RetryAdvice, Revision, ScriptName, TimeoutCause, Transition,
@@ -120,12 +120,13 @@ async fn es_05(make: Arc<Made>) -> Proof {
 }
 
 /// Every outcome class, each with what belongs to it.
-fn outcomes() -> [Outcome; 8] {
+fn outcomes() -> [Outcome; 9] {
     [
         Outcome::Succeeded,
         Outcome::Failed(Exit::Code(255)),
         Outcome::Failed(Exit::Signal(11)),
         Outcome::LimitExceeded(BrokenLimit::Memory),
+        Outcome::NotCompiled(vec![Diagnostic { line: 3, column: 7, message: "no such — ü".into() }]),
         Outcome::TimedOut(TimeoutCause::Limit),
         Outcome::TimedOut(TimeoutCause::Silence),
         Outcome::Cancelled(CancelReason::Shutdown),

@@ -45,6 +45,12 @@ impl GoModules {
     pub fn declared(source: &[u8]) -> Result<Declared> {
         scan::dependencies(source)
     }
+
+    /// The line that a `go.mod` needs before what a script says of it: none if the script names its module.
+    pub(crate) fn module_line(block: &str) -> &'static str {
+        let named = block.lines().any(|it| it.split_whitespace().next() == Some("module"));
+        if named { "" } else { "module script\n\n" }
+    }
 }
 
 impl Ecosystem for GoModules {

@@ -28,9 +28,7 @@ pub(super) fn dependencies(source: &[u8]) -> Result<Declared> {
 
 /// The `go.mod` of a script before its modules are decided.
 fn manifest(block: &str, standard: Standard) -> String {
-    let named = block.lines().any(|it| it.split_whitespace().next() == Some("module"));
-    let module = if named { "" } else { "module script\n\n" };
-    format!("{}\n{module}{block}", standard.line())
+    format!("{}\n{}{block}", standard.line(), super::GoModules::module_line(block))
 }
 
 struct Scan<'a> {
