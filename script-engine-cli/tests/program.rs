@@ -4,6 +4,8 @@
 
 #[path = "program/bad_input.rs"]
 mod bad_input;
+#[path = "program/check.rs"]
+mod check;
 #[path = "program/doctor.rs"]
 mod doctor;
 #[path = "program/json.rs"]
