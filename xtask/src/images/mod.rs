@@ -31,9 +31,15 @@ pub(crate) const ALL: &[Recipe] = &[
     Recipe { name: "typescript", sources: &[include_str!("node.rs"), PACKAGES], gather: node::gather },
     Recipe { name: "go", sources: &[include_str!("go.rs"), PACKAGES], gather: go::gather },
     Recipe { name: "java", sources: &[include_str!("java.rs")], gather: java::gather },
+    Recipe {
+        name: "csharp",
+        sources: &[include_str!("csharp.rs"), include_str!("../runtime/recipe.rs")],
+        gather: csharp::gather,
+    },
 ];
 const PACKAGES: &str = include_str!("packages.rs");
 
+mod csharp;
 mod go;
 mod java;
 mod node;

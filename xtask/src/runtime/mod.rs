@@ -49,6 +49,13 @@ pub(crate) fn make(languages: &[&str], into: &Path) -> Outcome {
     Ok(())
 }
 
+/// Puts into the empty `folder` what the root of a language has on top of its base, where none of it comes from Debian's
+/// packages of the base's own release.
+pub(crate) fn lay_over(language: &str, folder: &Path) -> Outcome {
+    setup::ensure(NEEDS)?;
+    build::gather(recipe::find(language)?, folder, folder)
+}
+
 /// Gets the root of a recipe in place below `into`: the one that is there if it was made by the same recipe, else a new one,
 /// which takes its place as a whole.
 fn ensure(recipe: &Recipe, into: &Path) -> Outcome<PathBuf> {
