@@ -4,6 +4,8 @@
 
 #[path = "docker/enter.rs"]
 mod enter;
+#[path = "docker/languages.rs"]
+mod languages;
 #[path = "docker/mounts.rs"]
 mod mounts;
 #[expect(dead_code, reason = "what starts daemons is for others")]
@@ -45,6 +47,8 @@ fn trials(endpoint: &str) -> Vec<Trial> {
         enter::what_is_compiled_needs_nothing_of_the_container,
         enter::a_container_that_can_not_run_it_is_unsupported_and_says_why,
         enter::a_script_that_is_stopped_leaves_nothing,
+        languages::one_script_gives_one_record_on_both_backends,
+        languages::scripts_run_with_packages,
         mounts::a_container_with_the_binds_runs_the_script,
         mounts::compose_takes_the_fragment,
         progress::a_terminal_shows_how_far_a_pull_and_a_build_are,

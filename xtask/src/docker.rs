@@ -34,8 +34,12 @@ pub(crate) const ENGINE: &[Need] = &[
 
 /// What the tests need beside it: they start further engines and a registry, ask Compose, and look
 /// at what a terminal shows.
-const TEST_NEEDS: &[Need] =
-    &[need("docker-registry", "docker-registry"), need("docker-compose", "docker-compose"), need("script", "bsdutils")];
+const TEST_NEEDS: &[Need] = &[
+    need("docker-registry", "docker-registry"),
+    need("docker-compose", "docker-compose"),
+    need("script", "bsdutils"),
+    need("unzip", "unzip"),
+];
 
 /// A daemon that answers.
 #[derive(Debug)]

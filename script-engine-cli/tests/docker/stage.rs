@@ -39,6 +39,11 @@ impl Stage {
         let mut command = Command::new(program);
         command.args(args).current_dir(&self.folder).stdin(Stdio::null());
         command.env("DOCKER_HOST", &self.endpoint).env("DOCKER_CONFIG", &self.folder).env("PATH", path);
+        // So are the user's, if the folder has a `home`.
+        let home = self.folder.join("home");
+        if home.is_dir() {
+            command.env("HOME", home);
+        }
         let output = command.output().unwrap();
         Ended {
             code: output.status.code(),
