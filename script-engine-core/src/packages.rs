@@ -19,7 +19,7 @@ pub enum PackageNetwork {
     /// Every public address on the usual ports, and the places that the settings name, wherever those are.
     #[default]
     Public,
-    /// Only the places that the settings name: mirrors and the proxy.
+    /// Only the places that the settings name: mirrors, the proxy and further hosts.
     Named,
     /// Nothing: only what is there already is served.
     Off,

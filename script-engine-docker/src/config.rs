@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use script_engine_core::packages::PackageNetwork;
-use script_engine_core::{Error, Problem, Result, quantity};
+use script_engine_core::{Error, HostPort, Problem, Result, quantity};
 use serde::{Deserialize, Deserializer};
 
 use crate::login::Login;
@@ -137,6 +137,9 @@ impl Config {
             "id_range",
             "is no range of ids that nobody has; give [LOW, HIGH] from 100000",
         );
+        if let Err(error) = self.build.hosts() {
+            problems.extend(error.problems().iter().cloned());
+        }
         if problems.is_empty() { Ok(()) } else { Err(Error::invalid_all(problems)) }
     }
 }
@@ -228,9 +231,25 @@ pub struct Build {
     pub proxy: Option<String>,
     /// Addresses that take the place of the usual indexes, by ecosystem: one of [`Build::ECOSYSTEMS`].
     pub mirrors: BTreeMap<String, String>,
+    /// Further places that build sandboxes may reach, such as the host on which a mirror has its files: `HOST:PORT`.
+    pub hosts: Vec<String>,
 }
 
 impl Build {
+    /// The further places. Fails with `InvalidRequest` that names each that is none.
+    pub fn hosts(&self) -> Result<Vec<HostPort>> {
+        let (found, wrong): (Vec<_>, Vec<_>) =
+            self.hosts.iter().map(|it| (it, HostPort::parse(it))).partition(|(_, it)| it.is_ok());
+        let problem = |(text, _)| Problem {
+            field: "docker.build.hosts".into(),
+            message: format!("{text:?} is no place; give HOST:PORT"),
+        };
+        match wrong.is_empty() {
+            true => found.into_iter().map(|(_, it)| it).collect(),
+            false => Err(Error::invalid_all(wrong.into_iter().map(problem).collect())),
+        }
+    }
+
     /// The ecosystems that may have a mirror.
     pub const ECOSYSTEMS: [&str; 6] = ["apt", "go", "maven", "npm", "nuget", "pypi"];
 }

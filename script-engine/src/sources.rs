@@ -37,6 +37,7 @@ pub(crate) fn built_from(build: &Build, mut sources: PackageSources) -> Result<P
         let known = sources.ca_certificates.as_deref().unwrap_or_default();
         sources.ca_certificates = Some(Bytes::from([known, b"\n", &own].concat()));
     }
+    sources.hosts.extend(build.hosts()?);
     if build.network != PackageNetwork::default() {
         sources.network = build.network;
     }
@@ -84,6 +85,7 @@ mod tests {
             ca_certificates: Some(file.clone()),
             proxy: Some("http://proxy.example:1".into()),
             mirrors: BTreeMap::from([("pypi".into(), "https://mirror.example".into())]),
+            hosts: vec!["files.example:443".into()],
         };
         let missing = built_from(&build, known.clone()).unwrap_err();
         assert_eq!(missing.problems()[0].field, "docker.build.ca_certificates");
@@ -97,5 +99,6 @@ mod tests {
         assert_eq!(sources.http_proxy.as_deref(), Some("http://proxy.example:1"));
         assert_eq!(sources.ca_certificates.as_deref(), Some(&b"known\n-----BEGIN CERTIFICATE-----\nown"[..]));
         assert_eq!(sources.network, PackageNetwork::Named);
+        assert_eq!(sources.hosts.iter().map(ToString::to_string).collect::<Vec<_>>(), ["files.example:443"]);
     }
 }

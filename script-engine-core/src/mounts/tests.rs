@@ -268,9 +268,11 @@ async fn a_folder_is_closed_outside_and_open_inside() {
     // Once more is the same, and leaves nothing aside.
     assert_eq!(mounts.write(&into).await.unwrap(), place);
     assert_eq!(fs::read_dir(&into).unwrap().count(), 1);
-    // Something else under that name is not mounted.
-    fs::set_permissions(place.join("scripts/args.json"), fs::Permissions::from_mode(0o644)).unwrap();
+    // Something else under that name is not mounted: neither what others may write, nor what holds something else.
+    fs::set_permissions(place.join("scripts/args.json"), fs::Permissions::from_mode(0o646)).unwrap();
+    assert_eq!(mounts.write(&into).await.unwrap_err().kind(), ErrorKind::AlreadyExists);
     fs::write(place.join("scripts/args.json"), "{}").unwrap();
+    fs::set_permissions(place.join("scripts/args.json"), fs::Permissions::from_mode(0o444)).unwrap();
     assert_eq!(mounts.write(&into).await.unwrap_err().kind(), ErrorKind::AlreadyExists);
     assert_eq!(fs::read_dir(&into).unwrap().count(), 1);
 }

@@ -124,6 +124,27 @@ async fn started() -> (Agent, AgentSandbox, Arc<dyn ScriptControl>) {
     (agent, sandbox, control.unwrap())
 }
 
+#[tokio::test]
+async fn what_a_user_gives_names_the_places_that_he_means() {
+    let (mut agent, _, mut booted) = booted(1);
+    let below = |name: &str| format!("/elsewhere/{name}");
+    booted.paths = SandboxPaths { scripts: below("scripts"), work: below("work"), tmp: below("tmp") };
+    let (connected, ()) = tokio::join!(AgentSandbox::connect(booted, SessionSettings::default()), agent.greet());
+    let mut sandbox = connected.unwrap();
+    let env = [("HOME", "/work"), ("TMPDIR", "/tmp/x"), ("PARAM_AT", "/tmp/data"), ("OTHER", "/workshop")];
+    let env = env.map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec())).to_vec();
+    let job = Job { env, given: vec!["PARAM_AT".into()], ..job() };
+    let (control, ()) = tokio::join!(sandbox.start(&job), async {
+        let expected = ["HOME=/elsewhere/work", "TMPDIR=/elsewhere/tmp/x", "PARAM_AT=/tmp/data", "OTHER=/workshop"];
+        let vars = expected.map(|it| it.as_bytes().to_vec()).to_vec();
+        assert_eq!(agent.hear().await, ToAgent::Env { vars });
+        let ToAgent::Start(start) = agent.hear().await else { panic!("it is not started") };
+        assert_eq!(start.argv[1], b"/elsewhere/scripts/main.sh");
+        agent.say(1, FromAgent::Started { time_us: 1 }).await;
+    });
+    control.unwrap();
+}
+
 fn exited(code: i32) -> FromAgent {
     FromAgent::Exited {
         code,

@@ -62,6 +62,7 @@ fn everything_out_of_range_is_named_at_once() {
         build: Build {
             proxy: Some("proxy".into()),
             mirrors: BTreeMap::from([("cargo".into(), "https://a".into()), ("npm".into(), "https://me:pw@b/".into())]),
+            hosts: vec!["files.example:443".into(), "files.example".into()],
             ..Build::default()
         },
         registry_logins: BTreeMap::from([("r/x".into(), login)]),
@@ -90,6 +91,7 @@ fn everything_out_of_range_is_named_at_once() {
             "oci_runtime",
             "call_timeout",
             "id_range",
+            "build.hosts",
         ]
     );
 }

@@ -51,6 +51,8 @@ pub struct PackageSources {
     pub ca_certificates: Option<Bytes>,
     /// What build sandboxes may reach.
     pub network: PackageNetwork,
+    /// Further places that they may reach, such as the host on which an index has its files.
+    pub hosts: Vec<HostPort>,
 }
 
 impl PackageSources {
@@ -75,7 +77,11 @@ impl PackageSources {
     pub(super) fn network(&self) -> NetworkPolicy {
         let named = self.all().into_iter().filter_map(|it| it.url.as_deref()).chain(self.http_proxy.as_deref());
         // What is no address of a network (a word such as `direct`, a folder) needs no way out.
-        let entries = named.flat_map(|it| it.split([',', '|', ' '])).filter_map(place).collect();
+        let entries = named
+            .flat_map(|it| it.split([',', '|', ' ']))
+            .filter_map(place)
+            .chain(self.hosts.iter().cloned())
+            .collect();
         let policy = match self.network {
             PackageNetwork::Public => NetworkPolicy::Public { ports: vec![80, 443], entries },
             PackageNetwork::Named => NetworkPolicy::Allow(entries),
@@ -149,10 +155,13 @@ mod tests {
             go_proxy: source("http://10.0.0.7:3000,direct"),
             nuget_source: source("http://[::1]:5000/v3/index.json"),
             http_proxy: Some("http://proxy.example".into()),
+            hosts: vec![HostPort::parse("files.example:444").unwrap()],
             ..PackageSources::default()
         };
         let entry = |it: &str| HostPort::parse(it).unwrap();
-        let entries = ["index.example:443", "10.0.0.7:3000", "[::1]:5000", "proxy.example:80"].map(entry).to_vec();
+        let entries = ["index.example:443", "10.0.0.7:3000", "[::1]:5000", "proxy.example:80", "files.example:444"]
+            .map(entry)
+            .to_vec();
         let public = NetworkPolicy::Public { ports: vec![80, 443], entries: entries.clone() };
         assert_eq!(sources.network(), public.canonical());
         let named = PackageSources { network: PackageNetwork::Named, ..sources.clone() };

@@ -82,6 +82,7 @@ fn of(machine: &dyn Machine) -> PackageSources {
         http_proxy: proxies.chain(pip.proxy()).chain(npm.proxy()).chain(maven_proxy).next(),
         ca_certificates: certificates(machine, pip.certificates().into_iter().chain(npm.certificates())),
         network: PackageNetwork::default(),
+        hosts: Vec::new(),
     }
 }
 
