@@ -71,7 +71,14 @@ struct Daemon {
 
 impl Daemon {
     fn manager(&self, owner: OwnerId) -> Result<Arc<Manager>> {
-        let config = Config { endpoint: self.endpoint.clone(), delivery: self.delivery, ..Config::new(&self.state) };
+        // Of both settings, both values are tried; they have nothing to do with each other.
+        let allow_host_network = self.delivery == Delivery::Mounted;
+        let config = Config {
+            endpoint: self.endpoint.clone(),
+            delivery: self.delivery,
+            allow_host_network,
+            ..Config::new(&self.state)
+        };
         Ok(Arc::new(Manager::open(config, owner)?))
     }
 

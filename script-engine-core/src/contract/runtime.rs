@@ -105,8 +105,10 @@ pub struct RuntimeLease {
 pub struct BootSpec {
     /// Its limits; scratch sizes are fixed at boot, the rest may be changed by [`Machine::resize`].
     pub limits: Limits,
-    /// Whether it has the host's network in place of one of its own. A manager that does not open it fails with
-    /// `Unsupported`; one that does says in [`Booted::enforcement`] that the network is not restricted.
+    /// Whether it has the host's network in place of one of its own.
+    ///
+    /// - [RM-09] A manager that does not open it fails with `Unsupported`; one that does says in
+    ///   [`Booted::enforcement`] that the network is not restricted.
     pub host_network: bool,
 }
 

@@ -68,7 +68,10 @@ impl RuntimeManager for FakeManager {
         Ok(RuntimeLease { spec: spec.clone(), digest: Some(Digest::of(spec.image.as_bytes())), hold: Arc::new(()) })
     }
 
-    async fn boot(&self, _lease: &RuntimeLease, _spec: &BootSpec) -> Result<Booted> {
+    async fn boot(&self, _lease: &RuntimeLease, spec: &BootSpec) -> Result<Booted> {
+        if spec.host_network {
+            return Err(Error::new(ErrorKind::Unsupported, "a fake has no network"));
+        }
         Ok(self.machine(None).await)
     }
 

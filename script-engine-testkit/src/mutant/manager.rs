@@ -28,6 +28,7 @@ enum Fault {
     TakesTheTargetAlong,
     ReapsTheTarget,
     OverlooksGuests,
+    IgnoresTheNetwork,
 }
 
 use Fault as F;
@@ -43,6 +44,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant::new("RM-07", "takes the target away with its guest", || cases(F::TakesTheTargetAlong)),
     Mutant::new("RM-08", "reaps the target with the guest", || cases(F::ReapsTheTarget)),
     Mutant::new("RM-08", "does not find guests", || cases(F::OverlooksGuests)),
+    Mutant::new("RM-09", "boots without a word of the host's network", || cases(F::IgnoresTheNetwork)),
 ];
 
 fn cases(fault: Fault) -> Vec<Case> {
@@ -137,7 +139,9 @@ impl RuntimeManager for BrokenManager {
         if self.fault == F::ForgetsHalfABoot {
             self.state.folders().push("a folder that nobody knows".into());
         }
-        let mut booted = self.inner.boot(lease, spec).await?;
+        let host_network = spec.host_network && self.fault != F::IgnoresTheNetwork;
+        let spec = BootSpec { host_network, ..spec.clone() };
+        let mut booted = self.inner.boot(lease, &spec).await?;
         self.state.folders().clear();
         if self.fault == F::LeavesTheMachine {
             booted.machine = Arc::new(BrokenMachine(booted.machine));

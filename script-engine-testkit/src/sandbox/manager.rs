@@ -2,10 +2,8 @@
 
 use std::sync::Arc;
 
-use script_engine_core::contract::{BootSpec, Booted, RuntimeManager, Verdict};
-use script_engine_core::{Limits, OwnerId};
-
-use script_engine_core::contract::Unheard;
+use script_engine_core::contract::{BootSpec, Booted, RuntimeManager, Unheard, Verdict};
+use script_engine_core::{ErrorKind, Limits, NetworkPolicy, OwnerId, Restriction};
 
 use super::RuntimeBackend;
 use crate::interrupt::{drop_at, join_all};
@@ -166,6 +164,31 @@ pub(super) async fn rm_05(backend: Backend) -> Proof {
         killed.machine.kill().await?;
         soon("the destruction of a killed machine", killed.machine.destroy()).await?;
         bench.nothing_left("after the destruction of a killed machine").await
+    };
+    let proof = check.await;
+    bench.leave(proof).await
+}
+
+pub(super) async fn rm_09(backend: Backend) -> Proof {
+    let bench = Bench::new(&backend).await?;
+    let refuses = bench.manager.probe().await?.refuses(&NetworkPolicy::Host).is_some();
+    let lease = bench.manager.provide(&backend.runtime(), &Unheard).await?;
+    let spec = BootSpec { host_network: true, ..BootSpec::new(Limits::default()) };
+    let check = async {
+        match bench.manager.boot(&lease, &spec).await {
+            Ok(booted) => {
+                booted.machine.destroy().await?;
+                ensure!(!refuses, "a machine with the host's network was booted by who does not open it");
+                let waived = booted.enforcement.waived.iter().any(|it| it.restriction == Restriction::Network);
+                ensure!(waived, "the report calls the host's network restricted: {:?}", booted.enforcement);
+            }
+            Err(error) => {
+                ensure!(refuses, "who opens the host's network refused it: {error}");
+                let kind = error.kind();
+                ensure!(kind == ErrorKind::Unsupported, "the host's network was refused as {}", kind.as_str());
+            }
+        }
+        bench.nothing_left("after the host's network was asked for").await
     };
     let proof = check.await;
     bench.leave(proof).await

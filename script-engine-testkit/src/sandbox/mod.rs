@@ -101,6 +101,7 @@ pub fn runtime_manager(backend: Arc<dyn RuntimeBackend>) -> Vec<Case> {
         Case::new("RM-06", "a target that can't be entered is refused, and left alone", on(it, enter::rm_06)),
         Case::new("RM-07", "a guest that is destroyed is gone, and its target is not", on(it, enter::rm_07)),
         Case::new("RM-08", "reap takes the guests of its owner and nothing else", on(it, enter::rm_08)),
+        Case::new("RM-09", "the host's network is refused, or opened and said to be open", on(it, manager::rm_09)),
     ]
 }
 
