@@ -18,7 +18,7 @@ use serde_json::Map;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
-use crate::arguments::RunArguments;
+use crate::arguments::{EngineArguments, RunArguments};
 use crate::{engine, exit, inputs, record, terminal};
 
 /// Pieces of stdin and of output that are under way at once, and their size.
@@ -26,17 +26,13 @@ const PIECES: usize = 16;
 const PIECE: usize = 64 << 10;
 
 /// Runs a script file. Gives its exit code, or 125 with a message on stderr.
-pub(crate) async fn run(mut arguments: Box<RunArguments>) -> ExitCode {
-    #[cfg(feature = "docker")]
-    if arguments.container.is_some() {
-        arguments.engine.backend.get_or_insert(crate::arguments::Backend::Docker);
-    }
+pub(crate) async fn run(arguments: Box<RunArguments>) -> ExitCode {
     let inputs = match Inputs::read(&arguments) {
         Ok(inputs) => inputs,
         Err(problems) => return exit::fail(&problems.join("\nscript-engine: ")),
     };
     let progress = terminal::Progress::begin("preparing a sandbox");
-    let engine = match engine::build(&arguments.engine, false).await {
+    let engine = match engine::build(&chosen(&arguments), false).await {
         Ok(engine) => engine,
         Err(error) => return progress.fail(&explained(&error)),
     };
@@ -56,6 +52,15 @@ pub(crate) async fn run(mut arguments: Box<RunArguments>) -> ExitCode {
         Ok((_, false)) => exit::NOT_READ.into(),
         Err(error) => exit::fail(&explained(&error)),
     }
+}
+
+/// The engine that is asked for; a container is entered by the backend that has containers.
+fn chosen(arguments: &RunArguments) -> EngineArguments {
+    #[cfg(feature = "docker")]
+    if arguments.container.is_some() && arguments.engine.backend.is_none() {
+        return EngineArguments { backend: Some(crate::arguments::Backend::Docker), ..arguments.engine.clone() };
+    }
+    arguments.engine.clone()
 }
 
 /// What the command line names, read.
