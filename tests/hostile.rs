@@ -2,7 +2,8 @@
 //! one the engine runs a harmless script, and nothing of either is left on the host.
 //!
 //! Started as root, the program runs each case itself (`root::`) and has a copy of itself run it as a user that
-//! owns nothing (`user::`). Started by an ordinary user it runs the latter alone and says that it skips the former.
+//! owns nothing (`user::`). Started by an ordinary user it runs the latter alone and says that it skips the former. Where
+//! `SCRIPT_ENGINE_TEST_DOCKER` names a Docker Engine it runs them all in containers of that (`containers::`) instead.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -11,6 +12,8 @@
     reason = "a test program without the harness, which is what tells clippy that it is one"
 )]
 
+#[path = "hostile/attacks.rs"]
+mod attacks;
 #[path = "hostile/bench.rs"]
 mod bench;
 #[path = "hostile/case.rs"]
@@ -74,6 +77,7 @@ fn cases() -> Vec<Hostile> {
         languages::cases(),
         enforcement::cases(),
         crash::cases(),
+        attacks::cases(),
     ]
     .into_iter()
     .flatten()
@@ -89,7 +93,9 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let folder = user::Folder::default();
-    let trials = if user::is_root() {
+    let trials = if std::env::var_os(Who::ENDPOINT).is_some() {
+        cases().into_iter().map(in_containers).collect()
+    } else if user::is_root() {
         cases().into_iter().flat_map(|it| [as_root(it), through_copy(it, &folder)]).collect()
     } else {
         cases().into_iter().map(as_user).chain([root_is_skipped()]).collect()
@@ -101,7 +107,7 @@ fn main() -> ExitCode {
 
 /// What this program is besides a suite: engines that cases start in processes of their own.
 fn engine_of_its_own(mode: &str, rest: &[String]) -> Option<Proving<'static>> {
-    let who = |text: &str| if text == "Root" { Who::Root } else { Who::User };
+    let who = |text: &str| Who::named(text).unwrap();
     match (mode, rest) {
         (flood::MODE, [user]) => Some(Box::pin(flood::be_the_engine(who(user)))),
         (crash::MODE, [user, state, id]) => {
@@ -113,6 +119,10 @@ fn engine_of_its_own(mode: &str, rest: &[String]) -> Option<Proving<'static>> {
 
 fn as_root(case: Hostile) -> Trial {
     Trial::test(case.name_as(Who::Root), move || carry_out(&case, Who::Root))
+}
+
+fn in_containers(case: Hostile) -> Trial {
+    Trial::test(case.name_as(Who::Containers), move || carry_out(&case, Who::Containers))
 }
 
 fn as_user(case: Hostile) -> Trial {

@@ -1,4 +1,4 @@
-//! An engine on the Linux sandbox with a state folder of its own, and the search for what is left when it ends.
+//! An engine on the Linux sandbox or on containers, with a state folder of its own, and the search for what is left when it ends.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use script_engine_core::contract::{IdSource as _, OutputStream, RuntimeManager as _};
+use script_engine_core::contract::{IdSource as _, OutputStream, RuntimeManager};
 use script_engine_core::executor::PooledExecutor;
 use script_engine_core::gateway::Gateway;
 use script_engine_core::memory::{MemorySecrets, SystemClock, UuidIds};
@@ -17,16 +17,62 @@ use script_engine_core::{
     Capability, EgressSettings, Engine, ExecutionId, ExecutionRecord, ExecutionRequest, Identity, LanguageId,
     LimitOverrides, Open, Outcome, OwnerId, ScriptDraft, ScriptName, Settings, Shutdown,
 };
+use script_engine_docker as containers;
 use script_engine_sandbox::{Config, Manager};
 
 use crate::egress::Names;
 use crate::{leftovers, user};
 
-/// As whom the engine runs.
+/// As whom the engine runs, and what its sandboxes are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Who {
     Root,
     User,
+    /// Root, with containers of the Docker Engine that [`Who::ENDPOINT`] names.
+    Containers,
+}
+
+impl Who {
+    /// The variable that says where the Docker Engine for tests listens.
+    pub(crate) const ENDPOINT: &str = "SCRIPT_ENGINE_TEST_DOCKER";
+
+    /// All of them.
+    const ALL: [Self; 3] = [Self::Root, Self::User, Self::Containers];
+
+    /// What it is called.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Root => "root",
+            Self::User => "user",
+            Self::Containers => "containers",
+        }
+    }
+
+    /// The one of this name.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|it| it.name() == name)
+    }
+
+    /// Whether sandboxes have users of their own.
+    pub(crate) fn has_ids(self) -> bool {
+        self != Self::User
+    }
+
+    /// The folder of the backend's records in a state folder.
+    pub(crate) fn owners(self, state: &Path) -> PathBuf {
+        state.join(if self == Self::Containers { "docker/owners" } else { "sandbox/owners" })
+    }
+
+    fn manager(self, state: &Path, ids: &Range<u32>, owner: OwnerId) -> Arc<dyn RuntimeManager> {
+        let id_range = (ids.start, ids.end);
+        if self == Self::Containers {
+            let endpoint = std::env::var(Self::ENDPOINT).expect("an engine for tests");
+            let config = containers::Config { endpoint, id_range, ..containers::Config::new(state) };
+            return Arc::new(containers::Manager::open(config, owner).expect("the backend opens"));
+        }
+        let config = Config { id_range, ..Config::new(state) }.with_roots_in(&roots());
+        Arc::new(Manager::open(config, owner).expect("the backend opens"))
+    }
 }
 
 /// How long what is dropped may take to be gone.
@@ -64,9 +110,7 @@ impl Bench {
     /// Builds an engine with this state folder and these user ids for its sandboxes.
     pub(crate) async fn on(who: Who, state: &Path, ids: Range<u32>) -> Self {
         let owner = OwnerId::from_bits(UuidIds.fresh());
-        let mut config = Config::new(state);
-        config.id_range = (ids.start, ids.end);
-        let manager = Arc::new(Manager::open(config, owner).expect("the backend opens"));
+        let manager = who.manager(state, &ids, owner);
         let capability = manager.probe().await.expect("a sandbox can be made");
         let executor = PooledExecutor::new(manager, SessionSettings::default()).await.expect("a sandbox can be made");
         let resolver = Arc::new(Names::default());
@@ -179,10 +223,10 @@ impl Bench {
     }
 
     /// The users that nobody else has here.
-    fn users(&self) -> Range<u32> {
+    pub(crate) fn users(&self) -> Range<u32> {
         let own = user::uid();
         match self.who {
-            Who::Root => self.ids.clone(),
+            Who::Root | Who::Containers => self.ids.clone(),
             Who::User if self.alone => own..own + 1,
             Who::User => 0..0,
         }
@@ -200,8 +244,8 @@ impl Bench {
             left.extend(leftovers::files_of(folder, &self.ids));
         }
         assert!(left.is_empty(), "{left:?}");
-        let Self { engine, state, .. } = self;
-        let owners = state.join("sandbox/owners");
+        let Self { who, engine, state, .. } = self;
+        let owners = who.owners(&state);
         drop(engine);
         let no_record = async {
             while std::fs::read_dir(&owners).unwrap().next().is_some() {
@@ -212,6 +256,18 @@ impl Bench {
         std::fs::remove_dir_all(&state).unwrap();
     }
 }
+
+/// The roots that `cargo xtask test` has put beside what cargo builds, for languages that the machine has no toolchain for.
+pub(crate) fn roots() -> PathBuf {
+    if let Some(roots) = std::env::var_os(ROOTS) {
+        return PathBuf::from(roots);
+    }
+    let program = std::env::current_exe().unwrap();
+    program.ancestors().nth(3).unwrap().join("runtime-roots")
+}
+
+/// Tells a copy of this program where they are.
+pub(crate) const ROOTS: &str = "SCRIPT_ENGINE_RUNTIME_ROOTS";
 
 /// User ids that no other engine of the machine's test programs has, as far as can be arranged.
 fn fresh_ids() -> Range<u32> {

@@ -25,10 +25,7 @@ pub(crate) struct Hostile {
 impl Hostile {
     /// What the case is called when this user carries it out.
     pub(crate) fn name_as(&self, who: Who) -> String {
-        match who {
-            Who::Root => format!("root::{}", self.name),
-            Who::User => format!("user::{}", self.name),
-        }
+        format!("{}::{}", who.name(), self.name)
     }
 }
 

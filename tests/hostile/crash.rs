@@ -26,7 +26,7 @@ async fn killed_in_the_middle_of_ten(bench: &Bench) {
     let ids = bench.more_ids();
     let mut victim = Command::new(std::env::current_exe().unwrap())
         .arg(MODE)
-        .arg(format!("{:?}", bench.who))
+        .arg(bench.who.name())
         .arg(&state)
         .arg(ids.start.to_string())
         .env_remove(user::ALONE)
@@ -44,19 +44,19 @@ async fn killed_in_the_middle_of_ten(bench: &Bench) {
 
     let next = Bench::on(bench.who, &state, ids.clone()).await;
     let own_only = user::uid()..user::uid() + 1;
-    leftovers::await_orphans(if bench.who == Who::Root { &ids } else { &own_only }).await;
+    leftovers::await_orphans(if bench.who.has_ids() { &ids } else { &own_only }).await;
     let mut left = leftovers::of_owner(owner, &state.join("no mount is below"));
-    if bench.who == Who::Root {
+    if bench.who.has_ids() {
         left.extend(leftovers::of_users(&ids));
     }
     assert!(left.is_empty(), "the next engine has left: {left:?}");
-    assert!(!state.join("sandbox/owners").join(owner.to_string()).exists());
+    assert!(!bench.who.owners(&state).join(owner.to_string()).exists());
     next.finish().await;
 }
 
 fn processes(owner: &OwnerId, state: &Path, ids: &Range<u32>, who: Who) -> Vec<String> {
     match who {
-        Who::Root => leftovers::of_users(ids),
+        Who::Root | Who::Containers => leftovers::of_users(ids),
         Who::User => leftovers::of_owner(*owner, state),
     }
 }

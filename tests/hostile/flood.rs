@@ -17,7 +17,7 @@ const BYTES: u64 = 1 << 30;
 pub(crate) async fn measure(who: Who) -> u64 {
     let output = Command::new(std::env::current_exe().unwrap())
         .arg(MODE)
-        .arg(format!("{who:?}"))
+        .arg(who.name())
         // Whoever starts it has the same user id.
         .env_remove(user::ALONE)
         .kill_on_drop(true)

@@ -8,7 +8,7 @@ use std::os::unix::net::{SocketAddr, UnixListener};
 use script_engine_core::contract::IdSource as _;
 use script_engine_core::memory::UuidIds;
 
-use crate::bench::{Bench, prints};
+use crate::bench::{Bench, Who, prints};
 use crate::case::{Hostile, cases};
 
 pub(crate) fn cases() -> Vec<Hostile> {
@@ -61,7 +61,7 @@ async fn host_services_on_unix_sockets(bench: &Bench) {
     let path_text = path.to_str().unwrap();
     let source = format!(
         "
-import os, socket
+import socket
 for address in (b'\\0{name}', '{path_text}', '/run/docker.sock', '/var/run/docker.sock', '/run/dbus/system_bus_socket'):
     for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM, socket.SOCK_SEQPACKET):
         try:
@@ -133,8 +133,11 @@ print('end')
 
 async fn own_loopback_works(bench: &Bench) {
     let source = "
-import socket
+import os, socket
 for family, host in ((socket.AF_INET, '127.0.0.1'), (socket.AF_INET6, '::1')):
+    if family == socket.AF_INET6 and not open('/proc/net/if_inet6').read():
+        print('none')
+        continue
     server = socket.create_server((host, 0), family=family)
     client = socket.create_connection(server.getsockname()[:2])
     peer, _ = server.accept()
@@ -146,7 +149,9 @@ server.listen()
 socket.socket(socket.AF_UNIX).connect('\\0own')
 print('unix')
 ";
-    prints(&bench.python(source).await, "b'hello'\nb'hello'\nunix\n");
+    // Docker gives a container without a network no address of IPv6.
+    let second = if bench.who == Who::Containers { "none" } else { "b'hello'" };
+    prints(&bench.python(source).await, &format!("b'hello'\n{second}\nunix\n"));
 }
 
 async fn names_are_not_resolved(bench: &Bench) {

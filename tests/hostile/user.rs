@@ -10,6 +10,7 @@ use std::sync::{Arc, OnceLock};
 
 use libtest_mimic::Failed;
 
+use crate::bench::{ROOTS, roots};
 use crate::leftovers;
 
 /// Tells the copy that its user id is its alone, so that whatever else has it is a left-over.
@@ -62,6 +63,7 @@ impl Folder {
             .current_dir("/")
             .env("TMPDIR", self.path())
             .env(ALONE, "1")
+            .env(ROOTS, roots())
             .output()
             .map_err(|error| format!("setpriv (of util-linux) can't be started: {error}"))?;
         let text = String::from_utf8_lossy(&output.stdout);

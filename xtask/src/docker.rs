@@ -166,8 +166,11 @@ fn listen(told: ChildStderr, mut log: std::fs::File, tell: &SyncSender<()>) {
 const TEST_ENDPOINT: &str = "SCRIPT_ENGINE_TEST_DOCKER";
 
 /// What has tests that need an engine.
-const TESTED: &[&[&str]] =
-    &[&["--package", "script-engine-docker"], &["--package", "script-engine-cli", "--test", "docker"]];
+const TESTED: &[&[&str]] = &[
+    &["--package", "script-engine-docker"],
+    &["--package", "script-engine-cli", "--test", "docker"],
+    &["--package", "script-engine-tests", "--test", "hostile"],
+];
 
 /// Runs the tests on containers.
 pub(crate) fn test() -> Outcome {
