@@ -30,11 +30,6 @@ impl Daemon {
         Self { endpoint: endpoint.to_owned(), within, api: OnceCell::new() }
     }
 
-    /// Where it listens.
-    pub(crate) fn endpoint(&self) -> &str {
-        &self.endpoint
-    }
-
     /// The API, for one call or one stream.
     pub(crate) async fn api(&self) -> Result<&Docker, DockerError> {
         self.api.get_or_try_init(|| self.connect()).await

@@ -7,6 +7,7 @@ use script_engine_core::{Capability, OwnerId};
 
 use crate::config::Config;
 use crate::daemon::Daemon;
+use crate::flavour::{self, Flavour};
 use crate::runtime::Manager;
 
 /// How well something is.
@@ -134,7 +135,11 @@ async fn probe(config: &Config, owner: OwnerId) -> Result<Capability, String> {
 
 fn findings(version: &SystemVersion, info: &SystemInfo) -> Vec<Finding> {
     let text = |it: &Option<String>| it.clone().unwrap_or_default();
-    let what = format!("{}, API {}", text(&version.version), text(&version.api_version));
+    let name = match Flavour::of(version) {
+        Flavour::Docker => "Docker Engine",
+        Flavour::Podman => "Podman",
+    };
+    let what = format!("{name} {}, API {}", text(&version.version), text(&version.api_version));
     let mut findings = vec![Finding::new("docker engine", Grade::Ok, what, "")];
     findings.extend(escapes(version));
     findings.push(users(info));
@@ -145,16 +150,16 @@ fn findings(version: &SystemVersion, info: &SystemInfo) -> Vec<Finding> {
 
 fn escapes(version: &SystemVersion) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for component in version.components.iter().flatten() {
-        let known = ESCAPES.iter().filter(|it| it.component == component.name);
-        for escape in known.filter(|it| is_open(it, &component.version)) {
+    for (name, version) in flavour::parts(version) {
+        let known = ESCAPES.iter().filter(|it| it.component == name);
+        for escape in known.filter(|it| is_open(it, version)) {
             findings.push(Finding::new(
                 "docker escapes",
                 Grade::Warn,
-                format!("{} {} {} ({})", component.name, component.version, escape.does, escape.advisory),
+                format!("{name} {version} {} ({})", escape.does, escape.advisory),
                 format!(
                     "use {} {} or newer, unless your distribution has mended its own",
-                    component.name,
+                    name,
                     escape.mended.last().map(|(a, b, c)| format!("{a}.{b}.{c}")).unwrap_or_default()
                 ),
             ));

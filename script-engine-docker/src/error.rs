@@ -62,6 +62,19 @@ impl DockerError {
         matches!(self, Self::Refused { status: 404, .. })
     }
 
+    /// Whether the daemon said something that the interface does not know.
+    pub(crate) fn is_unknown_word(&self) -> bool {
+        matches!(
+            self,
+            Self::Unreachable { source: ApiError::JsonDataError { .. } | ApiError::JsonSerdeError { .. }, .. }
+        )
+    }
+
+    /// Whether something is still used, or was while the daemon looked (Podman says so with 500), which may pass.
+    pub(crate) fn is_in_use(&self) -> bool {
+        matches!(self, Self::Refused { status: 409 | 500, .. })
+    }
+
     /// Whether the daemon could not be spoken to, which may pass.
     pub(crate) fn is_unreachable(&self) -> bool {
         matches!(self, Self::Unreachable { .. } | Self::Slow { .. })

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bollard::query_parameters::CreateImageOptionsBuilder;
+use bollard::query_parameters::{CreateImageOptionsBuilder, TagImageOptionsBuilder};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use script_engine_core::contract::Progress;
@@ -166,8 +166,15 @@ pub(crate) async fn empty(daemon: &Daemon, config: &Config) -> Result<String, Do
     let api = daemon.api().await?;
     let archive = bollard::body_full(Bytes::from(tar::empty()));
     let mut made = std::pin::pin!(api.create_image(Some(options), Some(archive), None));
+    let mut id = None;
     while let Some(told) = daemon.call(ACTION, async { Ok(made.next().await) }).await? {
-        told.map_err(DockerError::api(ACTION, daemon.within()))?;
+        let told = told.map_err(DockerError::api(ACTION, daemon.within()))?;
+        id = told.status.filter(|it| it.starts_with("sha256:")).or(id);
+    }
+    // Podman 4 does not hear the tag.
+    if let Some(id) = id {
+        let options = TagImageOptionsBuilder::default().repo(&repository).tag(tag).build();
+        daemon.call("name an image", api.tag_image(&id, Some(options))).await?;
     }
     let image = look(daemon, &name, "none").await?;
     image.map(|it| it.id).ok_or_else(|| DockerError::Unsupported(format!("the Docker Engine does not keep {name}")))

@@ -7,6 +7,7 @@ mod context;
 mod daemon;
 mod doctor;
 mod error;
+mod flavour;
 mod garbage;
 mod guest;
 mod image;

@@ -1,16 +1,17 @@
 //! One container from its making to its end. A task of its own makes it, waits for its end or brings it
 //! about, and removes it, so that a machine that is dropped, or was never handed out, leaves nothing either.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bollard::models::{ContainerCreateBody, HostConfig};
+use bollard::models::{ContainerCreateBody, HostConfig, VolumeCreateRequest};
 use bollard::query_parameters::{
-    AttachContainerOptionsBuilder, CreateContainerOptionsBuilder, InspectContainerOptions,
-    RemoveContainerOptionsBuilder, StartContainerOptions, WaitContainerOptionsBuilder,
+    AttachContainerOptionsBuilder, CreateContainerOptionsBuilder, InspectContainerOptions, ListVolumesOptionsBuilder,
+    RemoveContainerOptionsBuilder, RemoveVolumeOptions, StartContainerOptions, WaitContainerOptionsBuilder,
 };
 use futures_util::StreamExt as _;
 use script_engine_core::contract::{Machine, Verdict};
@@ -20,10 +21,12 @@ use tokio::time::MissedTickBehavior;
 
 use crate::daemon::Daemon;
 use crate::error::DockerError;
+use crate::flavour::Flavour;
 use crate::inspect;
 use crate::link::ContainerLink;
 use crate::owner::{Living, Owner};
-use crate::plan;
+use crate::plan::{self, Plan};
+use crate::probe::Facts;
 
 /// How long a container's removal is waited for.
 const END_WITHIN: Duration = Duration::from_secs(60);
@@ -49,8 +52,7 @@ pub(crate) struct Container {
     name: String,
     daemon: Arc<Daemon>,
     booted: Limits,
-    /// Thousandths of cpus that the daemon's machine has.
-    milli_cpus: u32,
+    facts: Facts,
     kill: mpsc::Sender<()>,
     state: watch::Receiver<State>,
     /// Whether the streams have ended.
@@ -76,23 +78,27 @@ impl Container {
         daemon: &Arc<Daemon>,
         owner: &Arc<Owner>,
         name: String,
-        body: ContainerCreateBody,
+        plan: Plan,
         limits: &Limits,
-        milli_cpus: u32,
+        facts: &Facts,
     ) -> Result<(Self, ContainerLink), DockerError> {
         let (kill, killed) = mpsc::channel(1);
         let (report, state) = watch::channel(State::Making);
         let (living, end) = owner.register(&name);
         let ended = Arc::new(AtomicBool::new(false));
         let (hand_over, handed) = oneshot::channel();
-        let supervisor = Supervisor { daemon: Arc::clone(daemon), name: name.clone(), living, report };
+        let supervisor =
+            Supervisor { daemon: Arc::clone(daemon), name: name.clone(), flavour: facts.flavour, living, report };
         let told = Told { killed, end };
-        tokio::spawn(supervisor.supervise(body, told, hand_over, Arc::clone(&ended)));
+        tokio::spawn(supervisor.supervise(plan, told, hand_over, Arc::clone(&ended)));
         let link = match handed.await {
             Ok(made) => made?,
             Err(_) => return Err(DockerError::Left { name, what: "its supervisor is gone".to_owned() }),
         };
-        Ok((Self { name, daemon: Arc::clone(daemon), booted: limits.clone(), milli_cpus, kill, state, ended }, link))
+        Ok((
+            Self { name, daemon: Arc::clone(daemon), booted: limits.clone(), facts: facts.clone(), kill, state, ended },
+            link,
+        ))
     }
 }
 
@@ -100,6 +106,7 @@ impl Container {
 struct Supervisor {
     daemon: Arc<Daemon>,
     name: String,
+    flavour: Flavour,
     living: Living,
     report: watch::Sender<State>,
 }
@@ -107,18 +114,19 @@ struct Supervisor {
 impl Supervisor {
     async fn supervise(
         self,
-        body: ContainerCreateBody,
+        plan: Plan,
         mut told: Told,
         hand_over: oneshot::Sender<Result<ContainerLink, DockerError>>,
         ended: Arc<AtomicBool>,
     ) {
+        let Plan { body, volumes } = plan;
         let asked = body.host_config.clone().unwrap_or_default();
         let made = async {
-            self.create(body).await?;
+            self.create(body, &volumes).await?;
             self.start(&asked, ended).await
         };
         // Whether memory ran out is only asked of one that came to run.
-        let memory = match made.await {
+        let memory = match Box::pin(made).await {
             Ok(link) => {
                 self.report.send_replace(State::Running);
                 // Nobody may wait for it any more: then it is dropped here, and with it the way to the agent.
@@ -126,7 +134,7 @@ impl Supervisor {
                 self.watch(wanted, &mut told).await
             }
             Err(error) => {
-                let left = self.remove().await;
+                let left = self.remove(&volumes).await;
                 self.report.send_replace(State::Cleared(false, left));
                 drop(self.living);
                 // A receiver that is gone has nobody to tell.
@@ -135,7 +143,7 @@ impl Supervisor {
             }
         };
         self.report.send_replace(State::Ended(memory));
-        let left = self.remove().await;
+        let left = self.remove(&volumes).await;
         if let Some(left) = &left {
             tracing::error!(container = self.name, left, "a container could not be removed");
         }
@@ -145,9 +153,12 @@ impl Supervisor {
         report.send_replace(State::Cleared(memory, left));
     }
 
-    async fn create(&self, body: ContainerCreateBody) -> Result<(), DockerError> {
+    async fn create(&self, body: ContainerCreateBody, volumes: &[VolumeCreateRequest]) -> Result<(), DockerError> {
         let options = CreateContainerOptionsBuilder::default().name(&self.name).build();
         let api = self.daemon.api().await?;
+        for volume in volumes {
+            self.daemon.call("make a volume", api.create_volume(volume.clone())).await?;
+        }
         let made = self.daemon.call("make a container", api.create_container(Some(options), body)).await?;
         for warning in made.warnings {
             tracing::debug!(container = self.name, warning, "the daemon warns");
@@ -167,7 +178,8 @@ impl Supervisor {
         self.daemon.call("start a container", started).await?;
         let looked = api.inspect_container(&self.name, None::<InspectContainerOptions>);
         let found = self.daemon.call("look at a container", looked).await?;
-        let differences = inspect::differences(asked, &found.host_config.unwrap_or_default());
+        let found = self.flavour.in_words_of(asked, found.host_config.unwrap_or_default());
+        let differences = inspect::differences(asked, &found);
         if differences.is_empty() { Ok(link) } else { Err(DockerError::Differs(differences)) }
     }
 
@@ -200,25 +212,34 @@ impl Supervisor {
             self.daemon.call("look at a container", looked).await
         };
         match look.await {
-            Ok(found) => found.state.and_then(|it| it.oom_killed).unwrap_or(false),
+            Ok(found) => found.state.is_some_and(|it| self.flavour.ran_out_of_memory(&it)),
             Err(_) => false,
         }
     }
 
-    /// Removes the container, and says what stands in the way if it can't be. While the daemon is away it is
-    /// tried again: the agent ends the script when its lease is over, but only the daemon can clear up.
-    async fn remove(&self) -> Option<String> {
+    /// Removes the container and its volumes, and says what stands in the way if it can't be. While the daemon is away, or
+    /// is at it still, it is tried again: the agent ends the script when its lease is over, but only the daemon can clear
+    /// up.
+    async fn remove(&self, volumes: &[VolumeCreateRequest]) -> Option<String> {
         let mut turns = tokio::time::interval(REMOVE_EVERY);
         turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut left = None;
         for _ in 0..REMOVALS {
             turns.tick().await;
-            match remove(&self.daemon, &self.name).await {
-                Ok(_) => return None,
-                Err(error) if error.is_unreachable() => {}
+            let removed = async {
+                remove(&self.daemon, &self.name).await?;
+                for name in volumes.iter().filter_map(|it| it.name.as_deref()) {
+                    remove_volume(&self.daemon, name).await?;
+                }
+                Ok::<_, DockerError>(())
+            };
+            match removed.await {
+                Ok(()) => return None,
+                Err(error) if error.is_unreachable() || error.is_in_use() => left = Some(error.to_string()),
                 Err(error) => return Some(error.to_string()),
             }
         }
-        Some(format!("the Docker Engine at {} is away", self.daemon.endpoint()))
+        left
     }
 }
 
@@ -240,6 +261,26 @@ pub(crate) async fn remove(daemon: &Daemon, name: &str) -> Result<bool, DockerEr
     }
 }
 
+/// Removes the volumes with this label, which containers that are gone have left.
+pub(crate) async fn remove_volumes_of(daemon: &Daemon, label: &str) -> Result<(), DockerError> {
+    let filters = HashMap::from([("label", vec![label])]);
+    let options = ListVolumesOptionsBuilder::default().filters(&filters).build();
+    let api = daemon.api().await?;
+    let found = daemon.call("list volumes", api.list_volumes(Some(options))).await?;
+    for volume in found.volumes.into_iter().flatten() {
+        remove_volume(daemon, &volume.name).await?;
+    }
+    Ok(())
+}
+
+async fn remove_volume(daemon: &Daemon, name: &str) -> Result<(), DockerError> {
+    let api = daemon.api().await?;
+    match daemon.call("remove a volume", api.remove_volume(name, None::<RemoveVolumeOptions>)).await {
+        Err(error) if error.is_missing() => Ok(()),
+        removed => removed,
+    }
+}
+
 #[async_trait]
 impl Machine for Container {
     async fn kill(&self) -> Result<()> {
@@ -254,7 +295,7 @@ impl Machine for Container {
     }
 
     async fn resize(&self, limits: &Limits) -> Result<()> {
-        let change = plan::update(&self.booted, self.milli_cpus, limits);
+        let change = plan::update(&self.booted, self.facts.milli_cpus(), limits);
         let api = self.daemon.api().await?;
         self.daemon.call("change a container", api.update_container(&self.name, change)).await?;
         Ok(())

@@ -6,8 +6,11 @@ use std::collections::HashMap;
 use bollard::models::{
     ContainerCreateBody, ContainerUpdateBody, HealthConfig, HostConfig, HostConfigCgroupnsModeEnum,
     HostConfigLogConfig, Mount, MountType, MountVolumeOptions, ResourcesUlimits, RestartPolicy, RestartPolicyNameEnum,
+    VolumeCreateRequest,
 };
 use script_engine_core::{LayerMount, Limits, OwnerId};
+
+use crate::flavour::Flavour;
 
 /// Where the agent is in every container.
 pub(crate) const AGENT_FOLDER: &str = "/.script-engine";
@@ -26,6 +29,8 @@ const AGENT_PIDS: u32 = 24;
 /// Room for the files of a job.
 const SCRIPTS_BYTES: u64 = 64 << 20;
 const SCRIPTS_FILES: u64 = 16_384;
+/// Bytes of a page of memory, in which a file system in memory counts.
+const PAGE: u64 = 4096;
 /// What the daemon calls the network of its machine.
 const HOST: &str = "host";
 /// Descriptors that the agent needs itself.
@@ -37,6 +42,8 @@ const MAPPED_IDS: (u32, u32) = (10_000, 60_000);
 #[derive(Clone, Debug)]
 pub(crate) struct Wanted<'a> {
     pub(crate) owner: OwnerId,
+    /// What the container is called.
+    pub(crate) name: &'a str,
     /// The state folder's name.
     pub(crate) state: &'a str,
     pub(crate) language: &'a str,
@@ -51,6 +58,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) limits: &'a Limits,
     /// Thousandths of cpus that the daemon's machine has: it makes no container that may use more.
     pub(crate) milli_cpus: u32,
+    /// Which engine makes it.
+    pub(crate) flavour: Flavour,
     /// Whether it has the network of the daemon's machine, which somebody asked for and may have.
     pub(crate) host_network: bool,
 }
@@ -64,8 +73,42 @@ pub(crate) fn script_id(range: (u32, u32), maps_users: bool, start: u64, number:
     low + (start.wrapping_add(number) % slots) as u32
 }
 
+/// A container as the daemon is asked for it.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub(crate) body: ContainerCreateBody,
+    /// Made before it, removed after it.
+    pub(crate) volumes: Vec<VolumeCreateRequest>,
+}
+
+/// What is made for a sandbox.
+pub(crate) fn plan(wanted: &Wanted<'_>) -> Plan {
+    Plan { body: container(wanted), volumes: volumes(wanted) }
+}
+
+/// The volumes that are made for a container, and go with it: its folders in memory, where the engine takes no bounds for
+/// those of the container itself.
+fn volumes(wanted: &Wanted<'_>) -> Vec<VolumeCreateRequest> {
+    if !wanted.flavour.has_folders_as_volumes() {
+        return Vec::new();
+    }
+    let text = str::to_owned;
+    let volume = |folder: &Folder| VolumeCreateRequest {
+        name: Some(folder.volume(wanted.name)),
+        driver: Some(text("local")),
+        driver_opts: Some(
+            [("type", text("tmpfs")), ("device", text("tmpfs")), ("o", folder.options_of_volume())]
+                .map(|(name, value)| (text(name), value))
+                .into(),
+        ),
+        labels: Some(labels(wanted.owner, wanted.state, wanted.language)),
+        ..VolumeCreateRequest::default()
+    };
+    folders(wanted).iter().map(volume).collect()
+}
+
 /// What the daemon is asked to make.
-pub(crate) fn container(wanted: &Wanted<'_>) -> ContainerCreateBody {
+fn container(wanted: &Wanted<'_>) -> ContainerCreateBody {
     let text = str::to_owned;
     let id = wanted.script_id;
     let owner = wanted.owner.to_string();
@@ -106,13 +149,17 @@ fn host_config(wanted: &Wanted<'_>) -> HostConfig {
     let files = i64::from(limits.open_files.max(AGENT_FILES));
     let ulimit =
         |name: &str, value: i64| ResourcesUlimits { name: Some(text(name)), soft: Some(value), hard: Some(value) };
+    let mut ulimits = vec![ulimit("nofile", files), ulimit("core", 0)];
+    if wanted.flavour.asks_for_processes() {
+        ulimits.push(ulimit("nproc", bounds.pids));
+    }
     HostConfig {
         memory: Some(bounds.memory),
         // Memory and swap together: no swap.
         memory_swap: Some(bounds.memory),
         nano_cpus: Some(bounds.nano_cpus),
         pids_limit: Some(bounds.pids),
-        ulimits: Some(vec![ulimit("nofile", files), ulimit("core", 0)]),
+        ulimits: Some(ulimits),
         oom_kill_disable: None,
         init: Some(false),
         log_config: Some(HostConfigLogConfig { typ: Some(text("none")), config: None }),
@@ -121,7 +168,7 @@ fn host_config(wanted: &Wanted<'_>) -> HostConfig {
         dns: (!wanted.host_network).then(|| vec![text("127.0.0.1")]),
         restart_policy: Some(RestartPolicy { name: Some(RestartPolicyNameEnum::NO), maximum_retry_count: None }),
         auto_remove: Some(false),
-        mounts: Some(wanted.mounts.clone()),
+        mounts: Some(mounts(wanted)),
         cap_drop: Some(vec![text("ALL")]),
         cap_add: Some(CAPABILITIES.map(text).to_vec()),
         cgroupns_mode: Some(HostConfigCgroupnsModeEnum::PRIVATE),
@@ -129,7 +176,7 @@ fn host_config(wanted: &Wanted<'_>) -> HostConfig {
         privileged: Some(false),
         readonly_rootfs: Some(true),
         security_opt: Some(vec![text("no-new-privileges")]),
-        tmpfs: Some(memory_folders(limits, wanted.script_id, wanted.volumes)),
+        tmpfs: Some(memory_folders(wanted)),
         // Podman leaves it to the host's setting: scripts may listen where they like on their own loopback.
         // The host's own loopback keeps its rule.
         sysctls: (!wanted.host_network)
@@ -139,21 +186,73 @@ fn host_config(wanted: &Wanted<'_>) -> HostConfig {
     }
 }
 
-/// The folders that are file systems in memory, with their options.
-fn memory_folders(limits: &Limits, script_id: u32, volumes: &[String]) -> HashMap<String, String> {
-    let folder = |bytes: u64, files: u64, mode: &str, id: u32| {
-        format!("rw,nosuid,nodev,exec,size={bytes},nr_inodes={files},mode={mode},uid={id},gid={id}")
-    };
-    let files = u64::from(limits.files);
+/// A folder that is a file system in memory.
+struct Folder {
+    path: &'static str,
+    bytes: u64,
+    files: u64,
+    mode: &'static str,
+    /// Whose it is.
+    id: u32,
+}
+
+impl Folder {
+    /// The options that it is mounted with.
+    fn options(&self) -> String {
+        self.with_room(&format!("size={}", self.bytes))
+    }
+
+    /// The same for a volume. Podman takes `size` there for a quota of its disk, so the room is told in pages.
+    fn options_of_volume(&self) -> String {
+        self.with_room(&format!("nr_blocks={}", self.bytes.div_ceil(PAGE)))
+    }
+
+    fn with_room(&self, room: &str) -> String {
+        let Self { files, mode, id, .. } = self;
+        format!("rw,nosuid,nodev,exec,{room},nr_inodes={files},mode={mode},uid={id},gid={id}")
+    }
+
+    /// The name of the volume that it is for a container of this name.
+    fn volume(&self, container: &str) -> String {
+        format!("{container}{}", self.path.replace('/', "."))
+    }
+}
+
+fn folders(wanted: &Wanted<'_>) -> [Folder; 4] {
+    let (limits, id, files) = (wanted.limits, wanted.script_id, u64::from(wanted.limits.files));
+    [
+        Folder { path: "/work", bytes: limits.work_bytes, files, mode: "755", id },
+        Folder { path: "/tmp", bytes: limits.tmp_bytes, files, mode: "1777", id },
+        Folder { path: "/dev/shm", bytes: limits.tmp_bytes, files, mode: "1777", id },
+        Folder { path: "/scripts", bytes: SCRIPTS_BYTES, files: SCRIPTS_FILES, mode: "755", id: 0 },
+    ]
+}
+
+/// The folders that are file systems in memory of the container itself, with their options.
+fn memory_folders(wanted: &Wanted<'_>) -> HashMap<String, String> {
     // What an image declares as a volume would be a folder of the host without a bound.
+    let besides = wanted.flavour.writable_besides().iter().map(ToString::to_string);
+    let closed = wanted.volumes.iter().cloned().chain(besides);
     let mut all: HashMap<String, String> =
-        volumes.iter().map(|it| (it.clone(), "ro,nosuid,nodev,noexec,size=4096".to_owned())).collect();
-    all.extend([
-        ("/work".to_owned(), folder(limits.work_bytes, files, "755", script_id)),
-        ("/tmp".to_owned(), folder(limits.tmp_bytes, files, "1777", script_id)),
-        ("/dev/shm".to_owned(), folder(limits.tmp_bytes, files, "1777", script_id)),
-        ("/scripts".to_owned(), folder(SCRIPTS_BYTES, SCRIPTS_FILES, "755", 0)),
-    ]);
+        closed.map(|it| (it, "ro,nosuid,nodev,noexec,size=4096".to_owned())).collect();
+    if !wanted.flavour.has_folders_as_volumes() {
+        all.extend(folders(wanted).iter().map(|it| (it.path.to_owned(), it.options())));
+    }
+    all
+}
+
+fn mounts(wanted: &Wanted<'_>) -> Vec<Mount> {
+    let mut all = wanted.mounts.clone();
+    if wanted.flavour.has_folders_as_volumes() {
+        all.extend(folders(wanted).iter().map(|it| Mount {
+            target: Some(it.path.to_owned()),
+            source: Some(it.volume(wanted.name)),
+            typ: Some(MountType::VOLUME),
+            read_only: Some(false),
+            volume_options: Some(MountVolumeOptions { no_copy: Some(true), ..MountVolumeOptions::default() }),
+            ..Mount::default()
+        }));
+    }
     all
 }
 

@@ -3,12 +3,13 @@
 
 use std::sync::Arc;
 
-use bollard::models::SystemInfo;
+use bollard::models::{SystemInfo, SystemVersion};
 use script_engine_core::contract::{BootSpec, Sandbox as _};
 use script_engine_core::sandbox::{AgentSandbox, SessionSettings};
 use script_engine_core::{Capability, Error, ErrorKind, Limits, Mechanism, Restriction, Result, RuntimeSpec};
 
 use crate::error::DockerError;
+use crate::flavour::Flavour;
 use crate::guest;
 use crate::image::{self, Image};
 use crate::posture;
@@ -17,6 +18,8 @@ use crate::runtime::Shared;
 /// Facts about a daemon that containers are made by.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Facts {
+    /// Which engine it is.
+    pub(crate) flavour: Flavour,
     /// Whether users of containers are other users outside, of which there are few.
     pub(crate) maps_users: bool,
     /// What the daemon's machine can't bound.
@@ -28,11 +31,12 @@ pub(crate) struct Facts {
 }
 
 impl Facts {
-    pub(crate) fn of(info: &SystemInfo) -> Self {
+    pub(crate) fn of(version: &SystemVersion, info: &SystemInfo) -> Self {
         let secured = |name: &str| info.security_options.iter().flatten().any(|it| it.contains(name));
         // Podman says nothing of some: what is not told is asked for, and seen by inspection.
         let lacks = |it: Option<bool>| it == Some(false);
         Self {
+            flavour: Flavour::of(version),
             maps_users: secured("name=userns") || secured("name=rootless"),
             no_memory: lacks(info.memory_limit),
             no_pids: lacks(info.pids_limit),
@@ -69,7 +73,8 @@ pub(crate) async fn facts(shared: &Shared) -> Result<Facts, DockerError> {
     if info.os_type.as_deref().is_some_and(|it| it != "linux") {
         return Err(DockerError::Unsupported("the Docker Engine does not make Linux containers".to_owned()));
     }
-    Ok(Facts::of(&info))
+    let version = shared.daemon.call("tell its version", api.version()).await?;
+    Ok(Facts::of(&version, &info))
 }
 
 /// Makes a container of an empty image, compares how a script in it finds itself with what is promised, and says what
@@ -110,7 +115,7 @@ mod tests {
 
     #[test]
     fn what_the_machine_lacks_is_supervised_or_waived() {
-        let whole = Facts::of(&SystemInfo::default());
+        let whole = Facts::of(&SystemVersion::default(), &SystemInfo::default());
         assert_eq!(whole.capability(), Capability::all(Mechanism::Kernel));
         let bare = SystemInfo {
             memory_limit: Some(false),
@@ -119,7 +124,7 @@ mod tests {
             security_options: Some(vec!["name=seccomp,profile=default".into(), "name=rootless".into()]),
             ..SystemInfo::default()
         };
-        let bare = Facts::of(&bare);
+        let bare = Facts::of(&SystemVersion::default(), &bare);
         assert!(bare.maps_users);
         let found = bare.capability();
         assert_eq!(found.of(Restriction::Memory), Enforced::By(Mechanism::Supervised));

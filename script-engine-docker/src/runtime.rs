@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bollard::models::Mount;
@@ -28,6 +29,10 @@ use crate::machine::{self, Container};
 use crate::owner::{Owner, Owners};
 use crate::plan::{self, OWNER_LABEL, STATE_LABEL, Wanted};
 use crate::probe::{self, Facts};
+
+/// How soon a list is asked for again: Podman tells for a moment of containers in a state (`stopped`) that the interface
+/// does not have.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// Makes containers by a Docker Engine.
 pub struct Manager(Arc<Shared>);
@@ -255,8 +260,9 @@ impl Shared {
             .extend(runtime.layer.iter().filter(|_| self.config.delivery == Delivery::Mounted).map(plan::layer_mount));
         let (number, name) = self.next_name();
         let script_id = plan::script_id(self.config.id_range, facts.maps_users, self.owner.id.bits() as u64, number);
-        let body = plan::container(&Wanted {
+        let plan = plan::plan(&Wanted {
             owner: self.owner.id,
+            name: &name,
             state: self.owners.name(),
             language: &runtime.language,
             image: &image.id,
@@ -266,10 +272,10 @@ impl Shared {
             oci_runtime: self.config.oci_runtime.as_deref(),
             limits: &spec.limits,
             milli_cpus: facts.milli_cpus(),
+            flavour: facts.flavour,
             host_network: spec.host_network,
         });
-        let (machine, link) =
-            Container::boot(&self.daemon, &self.owner, name, body, &spec.limits, facts.milli_cpus()).await?;
+        let (machine, link) = Container::boot(&self.daemon, &self.owner, name, plan, &spec.limits, facts).await?;
         let supervised = |it: Restriction| held.of(it) == Enforced::By(Mechanism::Supervised);
         let booted = Booted {
             link: Box::new(link),
@@ -288,7 +294,15 @@ impl Shared {
         let filters = HashMap::from([("label", vec![label])]);
         let options = ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
         let api = self.daemon.api().await?;
-        let found = self.daemon.call("list containers", api.list_containers(Some(options))).await?;
+        let (begun, mut looks) = (tokio::time::Instant::now(), tokio::time::interval(LOOK_EVERY));
+        let found = loop {
+            looks.tick().await;
+            let looked = self.daemon.call("list containers", api.list_containers(Some(options.clone()))).await;
+            match looked {
+                Err(error) if error.is_unknown_word() && begun.elapsed() < self.config.call_timeout => {}
+                looked => break looked?,
+            }
+        };
         let named = found.into_iter().filter_map(|it| {
             let owner = it.labels.as_ref().and_then(|it| it.get(OWNER_LABEL)?.parse().ok());
             let name = it.names.and_then(|it| it.first().map(|it| it.trim_start_matches('/').to_owned()));
@@ -313,6 +327,7 @@ impl Shared {
                 report.removed.push(format!("container {name}"));
             }
         }
+        machine::remove_volumes_of(&self.daemon, &mark).await?;
         for record in std::fs::read_dir(self.owners.guests(owner)).into_iter().flatten().filter_map(|it| it.ok()) {
             if let Some(guest) = Guest::of_record(&self.daemon, record.path()) {
                 guest.remove().await?;

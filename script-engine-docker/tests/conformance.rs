@@ -1,15 +1,13 @@
-//! The testkit's suites over containers of the Docker Engine that `SCRIPT_ENGINE_TEST_DOCKER` names. Without it
+//! The testkit's suites over containers of the Docker Engine, or of Podman, that `SCRIPT_ENGINE_TEST_DOCKER` names. Without it
 //! there are no tests here: `cargo xtask test` sets it, and has an engine started.
 
-use std::collections::HashMap;
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
-use bollard::query_parameters::ListContainersOptionsBuilder;
-use bollard::{API_DEFAULT_VERSION, Docker};
 use script_engine_core::contract::{RuntimeManager, ScriptExecutor, Target};
 use script_engine_core::executor::PooledExecutor;
 use script_engine_core::sandbox::SessionSettings;
@@ -21,6 +19,8 @@ use script_engine_testkit::sandbox::{
 };
 use script_engine_testkit::{Case, Conformance, TestMachine, processes_here};
 
+/// How long Podman's monitor of a container may outlive it.
+const MONITORS_END_WITHIN: Duration = Duration::from_secs(20);
 /// Where the engine for tests listens.
 const ENDPOINT: &str = "SCRIPT_ENGINE_TEST_DOCKER";
 
@@ -28,11 +28,16 @@ fn main() -> ExitCode {
     let Ok(endpoint) = std::env::var(ENDPOINT) else { return Conformance::new().main() };
     let folder = Folder::new();
     let daemon = |delivery| Arc::new(Daemon { endpoint: endpoint.clone(), state: folder.0.clone(), delivery });
-    let ledger = include_str!("conformance/docker.ledger");
+    let parts = docker(&endpoint, &["version", "--format", "{{json .Server.Components}}"]).expect("it tells its parts");
+    let (names, ledger) = if parts.contains("Podman") {
+        (["podman", "podman::mounted"], include_str!("conformance/podman.ledger"))
+    } else {
+        (["docker", "docker::mounted"], include_str!("conformance/docker.ledger"))
+    };
     let copied = cases(daemon(Delivery::Copied));
     // The agent's way in has nothing to do with scripts.
     let mounted = runtime_manager(daemon(Delivery::Mounted));
-    let code = Conformance::new().with("docker", ledger, copied).with("docker::mounted", ledger, mounted).main();
+    let code = Conformance::new().with(names[0], ledger, copied).with(names[1], ledger, mounted).main();
     drop(folder);
     code
 }
@@ -83,13 +88,12 @@ impl Daemon {
     }
 
     /// A look that has nothing to do with the backend.
-    async fn containers(&self, owner: OwnerId) -> std::result::Result<Vec<String>, bollard::errors::Error> {
-        let daemon = Docker::connect_with_unix(&self.endpoint, 60, API_DEFAULT_VERSION)?.negotiate_version().await?;
-        let label = format!("script-engine.owner={owner}");
-        let filters = HashMap::from([("label", vec![label.as_str()])]);
-        let options = ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
-        let found = daemon.list_containers(Some(options)).await?;
-        Ok(found.into_iter().map(|it| format!("container {:?} {:?}", it.names, it.state)).collect())
+    fn things(&self, owner: OwnerId) -> Result<Vec<String>> {
+        let label = format!("label=script-engine.owner={owner}");
+        let form = "container {{.Names}} {{.Status}}";
+        let told = docker(&self.endpoint, &["ps", "--all", "--filter", &label, "--format", form])?;
+        let volumes = docker(&self.endpoint, &["volume", "ls", "--filter", &label, "--format", "volume {{.Name}}"])?;
+        Ok(told.lines().chain(volumes.lines()).map(str::to_owned).collect())
     }
 }
 
@@ -100,10 +104,9 @@ impl TestMachine for Daemon {
     }
 
     async fn leftovers(&self, owner: OwnerId) -> Result<Vec<String>> {
-        let looked = self.containers(owner).await;
-        let mut left = looked.map_err(|error| Error::internal("can't list containers").with_source(error))?;
+        let mut left = self.things(owner)?;
         let mark = owner.to_string();
-        left.extend(processes_here(&mark)?);
+        left.extend(own_processes(&mark).await?);
         let record = self.state.join("docker").join("owners").join(&mark);
         if record.exists() && fs::File::open(record.join("lock")).is_ok_and(|it| it.try_lock().is_ok()) {
             left.push(record.display().to_string());
@@ -113,6 +116,21 @@ impl TestMachine for Daemon {
 
     async fn processes(&self, marker: &str) -> Result<Vec<String>> {
         processes_here(marker)
+    }
+}
+
+/// Names the processes with this mark, but for Podman's monitors of containers: those end a moment after their container
+/// is gone, which is waited for.
+async fn own_processes(mark: &str) -> Result<Vec<String>> {
+    let mut looks = tokio::time::interval(Duration::from_millis(20));
+    let begun = tokio::time::Instant::now();
+    loop {
+        looks.tick().await;
+        let found = processes_here(mark)?;
+        let only_monitors = !found.is_empty() && found.iter().all(|it| it.contains("/conmon "));
+        if !only_monitors || begun.elapsed() > MONITORS_END_WITHIN {
+            return Ok(found);
+        }
     }
 }
 
@@ -153,23 +171,31 @@ impl RuntimeBackend for Daemon {
     }
 }
 
+/// The `docker` program, speaking to the engine that listens there: what it printed.
+fn docker(endpoint: &str, arguments: &[&str]) -> Result<String> {
+    let output = Command::new("docker").args(["--host", endpoint]).args(arguments).output();
+    let output = output.map_err(|error| Error::internal("docker can't be started").with_source(error))?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned());
+    }
+    Err(Error::internal(format!("docker {arguments:?}: {}", String::from_utf8_lossy(&output.stderr))))
+}
+
 /// Containers of somebody else's, made with the `docker` program.
 #[derive(Debug)]
 struct Targets(String);
 
 impl Targets {
     fn docker(&self, arguments: &[&str]) -> Result<String> {
-        let output = Command::new("docker").args(["--host", &self.0]).args(arguments).output();
-        let output = output.map_err(|error| Error::internal("docker can't be started").with_source(error))?;
-        if output.status.success() {
-            return Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned());
-        }
-        Err(Error::internal(format!("docker {arguments:?}: {}", String::from_utf8_lossy(&output.stderr))))
+        docker(&self.0, arguments)
     }
 
     fn run(&self, options: &[&str]) -> Result<Target> {
+        // Podman asks for more than its machine may let it give where it is not told how much.
+        let ulimits = ["--ulimit", "nofile=4096", "--ulimit", "nproc=4096"];
         let arguments: Vec<&str> = ["run", "--detach", "--network", "none"]
             .iter()
+            .chain(&ulimits)
             .chain(options)
             .chain(&["stella-runtime/bash:base", "sleep", "infinity"])
             .copied()
@@ -185,8 +211,8 @@ impl TestTargets for Targets {
     }
 
     async fn make_unfit(&self) -> Result<Target> {
-        // Its one writable folder lets no program be started.
-        self.run(&["--read-only"])
+        // Its one writable folder lets no program be started. Podman would make more unless others are named.
+        self.run(&["--read-only", "--tmpfs", "/tmp:ro", "--tmpfs", "/run:ro", "--tmpfs", "/var/tmp:ro"])
     }
 
     async fn inside(&self, target: &Target) -> Result<Vec<String>> {

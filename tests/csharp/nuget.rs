@@ -197,7 +197,7 @@ async fn what_the_resolver_decides_and_what_it_complains_of() {
     }
     feed.close();
     let error = decided(&[("Core", "1.2")]).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
     assert!(error.to_string().starts_with("the NuGet feed can't be reached: "), "{error}");
     shop.finish().await;
     std::fs::remove_dir_all(folder).unwrap();

@@ -10,6 +10,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
 use crate::command::{capture, cargo, found, root, run};
+use crate::podman::Podman;
 use crate::setup::{self, Need, need};
 use crate::{Outcome, images};
 
@@ -106,7 +107,7 @@ impl Engine {
         let (tell, ready) = sync_channel(1);
         let log = folder.join("dockerd.log");
         let file = std::fs::File::create(&log)?;
-        std::thread::spawn(move || listen(told, file, &tell));
+        std::thread::spawn(move || listen(told, file, READY, &tell));
         let engine = Self { host, started: Some(Started { daemon, ready, bridge, folder }) };
         engine.await_answer(&log)?;
         Ok(engine)
@@ -152,10 +153,10 @@ impl Drop for Engine {
     }
 }
 
-/// Writes down what a daemon says, and tells when it answers.
-fn listen(told: ChildStderr, mut log: std::fs::File, tell: &SyncSender<()>) {
+/// Writes down what a daemon says, and tells when it says that it answers.
+pub(crate) fn listen(told: ChildStderr, mut log: std::fs::File, answers: &str, tell: &SyncSender<()>) {
     for line in BufReader::new(told).split(b'\n').map_while(Result::ok) {
-        if String::from_utf8_lossy(&line).contains(READY) {
+        if String::from_utf8_lossy(&line).contains(answers) {
             let _ = tell.try_send(());
         }
         drop(log.write_all(&[line.as_slice(), b"\n"].concat()));
@@ -192,7 +193,18 @@ pub(crate) fn test_with(arguments: &[&str]) -> Outcome {
             failed.push(error.to_string());
         }
     }
+    if let Err(error) = test_podman(&engine, arguments) {
+        failed.push(format!("Podman: {error}"));
+    }
     if failed.is_empty() { Ok(()) } else { Err(failed.join("\n").into()) }
+}
+
+/// Runs what holds of every backend on containers of Podman.
+fn test_podman(engine: &Engine, arguments: &[&str]) -> Outcome {
+    let podman = Podman::start(engine, &["bash", "python"].map(images::tag))?;
+    let mut tests = cargo();
+    tests.args(["test", "--package", "script-engine-docker", "--test", "conformance"]);
+    run(tests.env(TEST_ENDPOINT, podman.host()).args(arguments))
 }
 
 /// Runs a command with the engine and its images: `DOCKER_HOST` says where it is.
@@ -204,7 +216,7 @@ pub(crate) fn with_engine(command: &[&str]) -> Outcome {
 }
 
 /// Eight hex digits that this clone has and others hardly have.
-fn name() -> String {
+pub(crate) fn name() -> String {
     let mut hasher = DefaultHasher::new();
     root().hash(&mut hasher);
     format!("{:08x}", hasher.finish() as u32)

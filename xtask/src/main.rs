@@ -9,6 +9,7 @@ mod host_crate;
 mod images;
 mod initramfs;
 mod metadata;
+mod podman;
 mod runtime;
 mod setup;
 mod suite;

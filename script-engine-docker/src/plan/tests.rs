@@ -5,6 +5,7 @@ use super::*;
 fn container_of(limits: &Limits, volumes: &[String]) -> ContainerCreateBody {
     container(&Wanted {
         owner: OwnerId::from_bits(7),
+        name: "container",
         state: "state",
         language: "python",
         image: "sha256:00",
@@ -14,6 +15,7 @@ fn container_of(limits: &Limits, volumes: &[String]) -> ContainerCreateBody {
         oci_runtime: None,
         limits,
         milli_cpus: 2000,
+        flavour: Flavour::Docker,
         host_network: false,
     })
 }
