@@ -39,9 +39,7 @@ impl Podman {
         setup::ensure(NEEDS)?;
         let folder = Path::new("/var/tmp").join(format!("script-engine-podman-{}", name()));
         // What an aborted command left is of no use.
-        if folder.exists() {
-            std::fs::remove_dir_all(&folder)?;
-        }
+        clear(&folder)?;
         std::fs::create_dir_all(&folder)?;
         std::fs::write(folder.join("containers.conf"), SETTINGS)?;
         let host = format!("unix://{}", folder.join("podman.sock").display());
@@ -99,14 +97,31 @@ impl Drop for Podman {
         let pid = self.service.id().to_string();
         drop(Command::new("kill").args(["-TERM", &pid]).status());
         drop(self.service.wait());
-        // Its monitors of programs that were started in containers live on for minutes.
-        drop(Command::new("pkill").args(["--full", &self.folder.to_string_lossy()]).status());
-        // Its storage may be mounted still.
-        let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-        let folder = self.folder.to_string_lossy();
-        for point in mounts.lines().filter_map(|it| it.split(' ').nth(4)).filter(|it| it.starts_with(&*folder)) {
-            drop(Command::new("umount").args(["--lazy", point]).status());
+        if let Err(error) = clear(&self.folder) {
+            eprintln!("xtask: {} can't be removed: {error}", self.folder.display());
         }
-        drop(std::fs::remove_dir_all(&self.folder));
+    }
+}
+
+/// Removes the folder of a service that has ended, with what goes on in it: monitors of programs in containers live on
+/// for minutes, and its storage is mounted on itself once for each of Podman's programs.
+fn clear(folder: &Path) -> Outcome {
+    const ROUNDS: usize = 100;
+    let name = folder.to_string_lossy();
+    for _ in 0..ROUNDS {
+        drop(Command::new("pkill").args(["--signal", "KILL", "--full", &name]).status());
+        let mounts = std::fs::read_to_string("/proc/self/mountinfo")?;
+        let points: Vec<&str> =
+            mounts.lines().filter_map(|it| it.split(' ').nth(4)).filter(|it| it.starts_with(&*name)).collect();
+        if points.is_empty() {
+            break;
+        }
+        for point in points.iter().rev() {
+            capture(Command::new("umount").args(["--lazy", point]))?;
+        }
+    }
+    match std::fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
+        _ => Ok(()),
     }
 }
