@@ -3,13 +3,11 @@
 
 use std::sync::Arc;
 
-use script_engine::contract::{
-    Check, Compilation, Diagnostic, Language, LanguageInfo, Prepared, Source, Step, StepOutput, Toolchain, Work,
-};
+use script_engine::contract::{Check, Compilation, Diagnostic, Language, LanguageInfo, Prepared};
+use script_engine::contract::{Source, Step, StepOutput, Toolchain, Work};
 use script_engine::packages::{Declared, DependencyLock};
-use script_engine::{
-    ExecutionRequest, Identity, JobFile, Limits, Prime, RelPath, Result, ScriptDraft, ScriptName, Shutdown,
-};
+use script_engine::{ExecutionRequest, Identity, JobFile, Limits, Prime, RelPath};
+use script_engine::{Result, ScriptDraft, ScriptName, Shutdown};
 
 #[derive(Debug)]
 struct Perl(LanguageInfo);
@@ -52,8 +50,7 @@ async fn main() -> Result<()> {
     let engine = builder.with_language(Arc::new(Perl(LanguageInfo::new("perl", "Perl", "main.pl")?))).build().await?;
     let hello = ScriptDraft::new(ScriptName::parse("hello")?, "#!/usr/bin/perl\nprint \"hello from $0\\n\";\n");
     let version = engine.save(&Identity::default(), hello).await?;
-    let id = engine.submit(ExecutionRequest::new(version.name.clone())).await?;
-    let record = engine.wait(id).await?;
+    let record = engine.wait(engine.submit(ExecutionRequest::new(version.name.clone())).await?).await?;
     let printed = record.ending.as_ref().map(|it| it.output.stdout.bytes.clone()).unwrap_or_default();
     let toolchain = record.started.as_ref().map_or("nothing", |it| it.toolchain.as_str());
     println!("{} with {toolchain}: {}", record.state.as_str(), String::from_utf8_lossy(&printed));

@@ -11,7 +11,7 @@ use script_engine_core::executor::PooledExecutor;
 use script_engine_core::memory::{MemoryCache, SystemClock, UuidIds};
 use script_engine_core::sandbox::SessionSettings;
 use script_engine_core::{Engine, EngineBuilder, OwnerId, Result};
-use script_engine_languages::packages::{self, PackageSettings, SandboxedResolver};
+use script_engine_languages::packages::{self, PackageSettings, PackageSources, SandboxedResolver};
 
 /// Bytes of compiled forms that are kept on disk.
 const COMPILED_BYTES: u64 = 2 << 30;
@@ -21,12 +21,14 @@ const COMPILED_BYTES: u64 = 2 << 30;
 /// `state_dir` is a folder of the host program's own, in which the sandbox keeps what it needs to
 /// clean up after engines that died, and in which packages are kept; it is made if it is not there. A folder
 /// `roots/<language>` in it is the root file system of that language's sandboxes, in place of the host's
-/// programs. Fails with `Unsupported` that says what stands in the way if this machine can't make a sandbox as
-/// strict as promised.
+/// programs. Packages come from where this machine's own tools (pip, npm, go, Maven, NuGet, apt) are set up to get them
+/// ([`PackageSources::of_this_machine`]). Fails with `Unsupported` that says what stands in the way if this machine
+/// can't make a sandbox as strict as promised.
 #[cfg(feature = "sandbox")]
 pub async fn local(state_dir: impl Into<PathBuf>) -> Result<EngineBuilder> {
     let config = script_engine_sandbox::Config::new(state_dir);
-    let packages = PackageSettings::new(packages::folder_below(&config.state_dir));
+    let sources = PackageSources::of_this_machine();
+    let packages = PackageSettings { sources, ..PackageSettings::new(packages::folder_below(&config.state_dir)) };
     let roots = config.state_dir.join("roots");
     local_with(config.with_roots_in(&roots), packages).await
 }

@@ -27,7 +27,7 @@ impl Source {
     pub(super) fn answer(&self, output: &StepOutput) -> Result<Value> {
         if output.exit_code.is_none() {
             let message = "the resolver was ended by a signal; ask for fewer or smaller packages";
-            return Err(Error::invalid("dependencies", message));
+            return Err(Error::invalid("dependencies", message).with_context("stderr", self.said(output)));
         }
         let answer: Value = match serde_json::from_slice(&output.stdout) {
             Ok(answer) if output.exit_code == Some(0) => answer,
@@ -52,10 +52,15 @@ impl Source {
     }
 
     fn silent(&self, output: &StepOutput) -> Error {
+        Error::internal(format!("the driver of {} gave no answer", self.packages))
+            .with_context("stderr", self.said(output))
+    }
+
+    /// The first line that says something.
+    fn said(&self, output: &StepOutput) -> String {
         let printed = String::from_utf8_lossy(&output.stderr);
         let said = printed.lines().find(|line| !self.noise.iter().any(|it| line.starts_with(it)));
-        Error::internal(format!("the driver of {} gave no answer", self.packages))
-            .with_context("stderr", source_text::message(said.unwrap_or_default()))
+        source_text::message(said.unwrap_or_default())
     }
 
     /// The error of an answer with names in it that the index can't have.
@@ -107,7 +112,8 @@ mod tests {
             ErrorKind::Unavailable,
             "the x index can't be reached: refused",
         );
-        let signal = "dependencies: the resolver was ended by a signal; ask for fewer or smaller packages";
+        let signal =
+            "dependencies: the resolver was ended by a signal; ask for fewer or smaller packages stderr=`oh no`";
         check(None, "", ErrorKind::InvalidRequest, signal);
     }
 

@@ -349,7 +349,12 @@ class Feed
                     why = $"it answers {status}";
                 }
             }
-            catch (Exception failed) when (failed is HttpRequestException || failed is IOException)
+            catch (OperationCanceledException)
+            {
+                why = "it does not answer in time";
+            }
+            // A connection that breaks comes as an exception of whatever was at it just then.
+            catch (Exception failed) when (!(failed is Told))
             {
                 var last = failed;
                 while (last.InnerException != null)
@@ -357,10 +362,6 @@ class Feed
                     last = last.InnerException;
                 }
                 why = last.Message;
-            }
-            catch (OperationCanceledException)
-            {
-                why = "it does not answer in time";
             }
         }
         throw new Told("unreachable", why);
