@@ -80,3 +80,37 @@ impl Daemon {
         self.within
     }
 }
+
+#[cfg(test)]
+mod tests {
+    //! Tests of the connection, with a daemon of a few lines.
+
+    use std::io::{BufRead as _, BufReader, Write as _};
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_daemon_whose_api_is_too_old_is_refused_with_both_versions() {
+        let path = std::env::temp_dir().join(format!("script-engine-old-daemon-{}", std::process::id()));
+        let listener = UnixListener::bind(&path).unwrap();
+        let daemon = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let lines = BufReader::new(stream.try_clone().unwrap()).lines().map_while(Result::ok);
+            let asked: Vec<String> = lines.take_while(|it| !it.is_empty()).collect();
+            let told = r#"{"ApiVersion":"1.30","MinAPIVersion":"1.12","Version":"17.06.0"}"#;
+            let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close";
+            write!(stream, "{head}\r\nContent-Length: {}\r\n\r\n{told}", told.len()).unwrap();
+            asked[0].clone()
+        });
+        let connected = Daemon::new(&format!("unix://{}", path.display()), Duration::from_secs(30));
+        let error = connected.api().await.unwrap_err();
+        std::fs::remove_file(&path).unwrap();
+        assert!(daemon.join().unwrap().contains("/version"));
+        let text = error.to_string();
+        assert!(
+            matches!(error, DockerError::OldApi { .. }) && text.contains("1.30") && text.contains("1.41"),
+            "{text}"
+        );
+    }
+}
