@@ -54,6 +54,8 @@ fn trials(endpoint: &str) -> Vec<Trial> {
         layers::an_empty_daemon_pulls_what_another_built,
         layers::what_nobody_uses_is_removed_and_made_again,
         layers::a_cache_that_is_off_keeps_its_own_no_longer_than_it_is_used,
+        recovery::a_disk_that_is_full_is_said_and_leaves_nothing,
+        recovery::a_registry_that_is_away_matters_only_where_there_is_no_copy,
         recovery::what_is_removed_underneath_ends_clearly,
         recovery::a_daemon_that_hangs_is_not_waited_for,
         recovery::an_engine_that_is_killed_leaves_nothing_that_lives,

@@ -22,6 +22,40 @@ pub(crate) struct Private {
 impl Private {
     /// Starts one that has nothing yet.
     pub(crate) fn start(live_restore: bool) -> Self {
+        let mut private = Self::prepare(live_restore);
+        private.start_again();
+        private
+    }
+
+    /// Starts one whose data lie on a small disk of their own.
+    pub(crate) fn start_on_a_small_disk() -> Self {
+        let mut private = Self::prepare(false);
+        let data = private.folder.join("data");
+        fs::create_dir(&data).unwrap();
+        call("mount", &["-t", "tmpfs", "-o", "size=400m", "tmpfs", &data.display().to_string()]);
+        private.start_again();
+        private
+    }
+
+    /// Fills its disk to the last byte.
+    pub(crate) fn fill_disk(&self) {
+        let mut file = File::create(self.filler()).unwrap();
+        for piece in [1 << 20, 4096, 1] {
+            let piece = vec![0; piece];
+            while file.write_all(&piece).is_ok() {}
+        }
+    }
+
+    /// Makes room again.
+    pub(crate) fn free_disk(&self) {
+        fs::remove_file(self.filler()).unwrap();
+    }
+
+    fn filler(&self) -> PathBuf {
+        self.folder.join("data/filler")
+    }
+
+    fn prepare(live_restore: bool) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("{}-{number}", std::process::id());
@@ -29,9 +63,7 @@ impl Private {
         fs::create_dir_all(&folder).unwrap();
         let bridge = format!("sed{name}");
         call("ip", &["link", "add", &bridge, "type", "bridge"]);
-        let mut private = Self { folder, bridge, live_restore, running: None };
-        private.start_again();
-        private
+        Self { folder, bridge, live_restore, running: None }
     }
 
     /// Starts it again, with what it has.

@@ -41,6 +41,41 @@ fn mark(owner: OwnerId) -> String {
     format!("mark-{:032x}", owner.bits().rotate_left(32))
 }
 
+pub(crate) async fn a_disk_that_is_full_is_said_and_leaves_nothing(endpoint: &str) {
+    let private = Private::start_on_a_small_disk();
+    private.load(endpoint, BASH);
+    let (folder, owner) = (Folder::new(), fresh_owner());
+    let executor = executor(config(&private.endpoint(), &folder.0), owner).await;
+    private.fill_disk();
+    let error = run(&executor, job("echo ran", &mark(owner))).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+    let text = error.to_string();
+    assert!(text.contains("no space left on device") && text.contains("free space where the daemon"), "{text}");
+    assert_eq!(containers(&private.endpoint(), owner), Vec::<String>::new());
+    private.free_disk();
+    let ended = run(&executor, job("echo ran", &mark(owner))).await.unwrap();
+    assert!(matches!(&ended, Ended::Exited(_, text) if text == "ran\n"), "{ended:?}");
+    executor.shutdown().await.unwrap();
+    assert_eq!(containers(&private.endpoint(), owner), Vec::<String>::new());
+}
+
+pub(crate) async fn a_registry_that_is_away_matters_only_where_there_is_no_copy(endpoint: &str) {
+    let (folder, owner) = (Folder::new(), fresh_owner());
+    // Nothing listens there, and the name is nobody else's.
+    let image = format!("127.0.0.1:1/script-engine-test/{owner}:1");
+    let mut config = config(endpoint, &folder.0);
+    config.images.insert("bash".into(), image.clone());
+    let executor = executor(config, owner).await;
+    let error = run(&executor, job("echo ran", &mark(owner))).await.unwrap_err();
+    assert!(error.kind() == ErrorKind::NotFound && error.to_string().contains(&image), "{error}");
+    docker(endpoint, &["tag", BASH, &image]);
+    let ended = run(&executor, job("echo ran", &mark(owner))).await;
+    docker(endpoint, &["rmi", &image]);
+    assert!(matches!(&ended, Ok(Ended::Exited(_, text)) if text == "ran\n"), "{ended:?}");
+    executor.shutdown().await.unwrap();
+    assert_eq!(containers(endpoint, owner), Vec::<String>::new());
+}
+
 pub(crate) async fn what_is_removed_underneath_ends_clearly(endpoint: &str) {
     let (folder, owner) = (Folder::new(), fresh_owner());
     let executor = executor(config(endpoint, &folder.0), owner).await;
