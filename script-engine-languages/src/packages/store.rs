@@ -91,8 +91,7 @@ impl LayerStore {
             Ok(None) => Ok(None),
             Err(error) => {
                 tracing::warn!(%error, %key, "a layer has changed and is made again");
-                drop(guard);
-                self.remove(key)?;
+                self.remove(&guard, key)?;
                 Ok(None)
             }
         }
@@ -152,9 +151,10 @@ impl LayerStore {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Removes a layer that nobody uses. Waits for nobody: one in use by another engine stays there.
-    fn remove(&self, key: Digest) -> Result<()> {
-        let guard = self.guard(&key.to_string())?;
+    /// Removes a layer that nobody uses but who has this guard. Waits for nobody: one in use by another engine stays there.
+    fn remove(&self, guard: &File, key: Digest) -> Result<()> {
+        // The lock that is held becomes one alone (flock(2)). A lock that was let go and taken again would meet itself in a
+        // program that is just being started, which has a copy of every descriptor until it is.
         if guard.try_lock().is_err() {
             return Err(Error::new(ErrorKind::Corrupted, "a layer has changed while it is in use; end what uses it")
                 .with_context("layer", key));
