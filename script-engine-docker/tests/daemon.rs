@@ -5,6 +5,8 @@
 
 #[path = "daemon/bench.rs"]
 mod bench;
+#[path = "daemon/images.rs"]
+mod images;
 #[path = "daemon/layers.rs"]
 mod layers;
 #[expect(dead_code, reason = "registries with a login are for others")]
@@ -51,6 +53,7 @@ fn trials(endpoint: &str) -> Vec<Trial> {
         };
     }
     trials![
+        images::the_official_ones_are_pulled_where_a_registry_has_them,
         layers::an_empty_daemon_pulls_what_another_built,
         layers::what_nobody_uses_is_removed_and_made_again,
         layers::a_cache_that_is_off_keeps_its_own_no_longer_than_it_is_used,

@@ -165,6 +165,8 @@ pub(crate) fn listen(told: ChildStderr, mut log: std::fs::File, answers: &str, t
 
 /// What tests find the engine by. Without it, those that need one are not there.
 const TEST_ENDPOINT: &str = "SCRIPT_ENGINE_TEST_DOCKER";
+/// What tests find this program by.
+const TEST_XTASK: &str = "SCRIPT_ENGINE_TEST_XTASK";
 
 /// What has tests that need an engine.
 const TESTED: &[&[&str]] = &[
@@ -183,12 +185,13 @@ pub(crate) fn test_with(arguments: &[&str]) -> Outcome {
     setup::ensure(ENGINE)?;
     setup::ensure(TEST_NEEDS)?;
     let engine = Engine::ensure()?;
-    images::ensure(&engine, images::ALL)?;
+    images::ensure(&engine, &images::named(&[])?, None)?;
+    let this = std::env::current_exe()?;
     // All are run even if one fails, so that one round tells everything.
     let mut failed = Vec::new();
     for tested in TESTED {
         let mut tests = cargo();
-        tests.args(["test", "--no-fail-fast"]).env(TEST_ENDPOINT, engine.host());
+        tests.args(["test", "--no-fail-fast"]).env(TEST_ENDPOINT, engine.host()).env(TEST_XTASK, &this);
         if let Err(error) = run(tests.args(*tested).args(arguments)) {
             failed.push(error.to_string());
         }
@@ -211,7 +214,7 @@ fn test_podman(engine: &Engine, arguments: &[&str]) -> Outcome {
 pub(crate) fn with_engine(command: &[&str]) -> Outcome {
     let [program, arguments @ ..] = command else { return Err("name a command to run".into()) };
     let engine = Engine::ensure()?;
-    images::ensure(&engine, images::ALL)?;
+    images::ensure(&engine, &images::named(&[])?, None)?;
     run(Command::new(program).args(arguments).env("DOCKER_HOST", engine.host()))
 }
 

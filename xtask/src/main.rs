@@ -26,7 +26,9 @@ usage: cargo xtask <command>
                  of them only `cargo test` is run
   setup          only set up what the tests need
   examples       run every example
-  images         build the runtime images for containers, where they are not there or have changed
+  images         make the runtime images for containers, where they are not there or have changed: of the
+                 official ones if their registry answers, else of packages; [LANGUAGE...] [--from REGISTRY],
+                 which has the official ones instead of their own
   test-docker    run the tests on containers, with a Docker Engine and images
   docker CMD     run a command with a Docker Engine and these images; DOCKER_HOST says where it is
   host-crate     build a host outside the workspace from the packaged crates; tell time and crate count
@@ -39,7 +41,7 @@ fn main() -> ExitCode {
         ["test", rest @ ..] => suite::test(rest),
         ["setup"] => setup::ensure(setup::TESTS).and_then(|()| runtime::for_tests()),
         ["examples"] => setup::ensure(setup::TESTS).and_then(|()| examples::run_all()),
-        ["images"] => docker::Engine::ensure().and_then(|engine| images::ensure(&engine, images::ALL)),
+        ["images", rest @ ..] => images_of(rest),
         ["test-docker", rest @ ..] => docker::test_with(rest),
         ["docker", command @ ..] => docker::with_engine(command),
         ["host-crate"] => host_crate::build(),
@@ -58,4 +60,12 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn images_of(arguments: &[&str]) -> Outcome {
+    let (languages, registry) = match arguments {
+        [languages @ .., "--from", registry] => (languages, Some(*registry)),
+        languages => (languages, None),
+    };
+    images::ensure(&docker::Engine::ensure()?, &images::named(languages)?, registry)
 }

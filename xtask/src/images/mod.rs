@@ -1,8 +1,9 @@
-//! Runtime images for machines that reach no container registry: Debian's base with a language on top, of packages
-//! from Debian, PyPI and npm. Each is tagged as the engine looks for a language's base image, and built again only
+//! Runtime images: the official ones where a registry answers, else Debian's base with a language on top, of packages
+//! from Debian, PyPI and npm. Each is tagged as the engine looks for a language's base image, and made again only
 //! when its recipe has changed.
 
 mod base;
+mod official;
 mod packages;
 
 use std::path::{Path, PathBuf};
@@ -18,6 +19,8 @@ use crate::setup;
 pub(crate) struct Recipe {
     /// The language.
     pub(crate) name: &'static str,
+    /// The image that the language has by default, as a registry knows it.
+    official: &'static str,
     /// The files that the recipe is made of, in this folder: what the image's label is a hash of.
     sources: &'static [&'static str],
     /// Gathers what is copied into the image, below the folder, and gives the Dockerfile's lines after `FROM`.
@@ -26,13 +29,39 @@ pub(crate) struct Recipe {
 
 /// All images, in the order in which they are built.
 pub(crate) const ALL: &[Recipe] = &[
-    Recipe { name: "bash", sources: &[include_str!("base.rs")], gather: |_| Ok(String::new()) },
-    Recipe { name: "python", sources: &[include_str!("python.rs")], gather: python::gather },
-    Recipe { name: "typescript", sources: &[include_str!("node.rs"), PACKAGES], gather: node::gather },
-    Recipe { name: "go", sources: &[include_str!("go.rs"), PACKAGES], gather: go::gather },
-    Recipe { name: "java", sources: &[include_str!("java.rs")], gather: java::gather },
+    Recipe {
+        name: "bash",
+        official: "alpine:3.19",
+        sources: &[include_str!("base.rs")],
+        gather: |_| Ok(String::new()),
+    },
+    Recipe {
+        name: "python",
+        official: "python:3.12-slim",
+        sources: &[include_str!("python.rs")],
+        gather: python::gather,
+    },
+    Recipe {
+        name: "typescript",
+        official: "node:22-alpine",
+        sources: &[include_str!("node.rs"), PACKAGES],
+        gather: node::gather,
+    },
+    Recipe {
+        name: "go",
+        official: "golang:1.22-alpine",
+        sources: &[include_str!("go.rs"), PACKAGES],
+        gather: go::gather,
+    },
+    Recipe {
+        name: "java",
+        official: "eclipse-temurin:21-jdk-alpine",
+        sources: &[include_str!("java.rs")],
+        gather: java::gather,
+    },
     Recipe {
         name: "csharp",
+        official: "mcr.microsoft.com/dotnet/sdk:10.0-alpine",
         sources: &[include_str!("csharp.rs"), include_str!("../runtime/recipe.rs")],
         gather: csharp::gather,
     },
@@ -48,28 +77,59 @@ mod python;
 /// The label that holds the hash of the recipe.
 const LABEL: &str = "script-engine.recipe";
 
-/// Builds those of `recipes` that are not there.
-pub(crate) fn ensure(engine: &Engine, recipes: &[Recipe]) -> Outcome {
+/// The images of `languages`; all if there are none.
+pub(crate) fn named(languages: &[&str]) -> Outcome<Vec<&'static Recipe>> {
+    let find = |name: &&str| {
+        ALL.iter().find(|it| it.name == *name).ok_or_else(|| {
+            let known: Vec<&str> = ALL.iter().map(|it| it.name).collect();
+            format!("there is no image of {name}; there are those of {}", known.join(", ")).into()
+        })
+    };
+    match languages {
+        [] => Ok(ALL.iter().collect()),
+        some => some.iter().map(find).collect(),
+    }
+}
+
+/// Makes those of `recipes` that are not there, of the official images if the registry that has them answers;
+/// `registry` is one that has them instead of their own.
+pub(crate) fn ensure(engine: &Engine, recipes: &[&Recipe], registry: Option<&str>) -> Outcome {
     let base = format!("{:016x}", hash(&[include_str!("base.rs")]));
-    let missing: Vec<&Recipe> = recipes.iter().filter(|it| !is_there(engine, &tag(it.name), &key(it, &base))).collect();
+    let is_made = |it: &Recipe| {
+        [key(it, &base), official::key(it)].contains(&label_of(engine, &tag(it.name)).unwrap_or_default())
+    };
+    let missing: Vec<&Recipe> = recipes.iter().copied().filter(|it| !is_made(it)).collect();
     if missing.is_empty() {
         return Ok(());
     }
-    setup::ensure(base::NEEDS)?;
     let scratch = Scratch::new()?;
     let begin = Instant::now();
-    if !is_there(engine, base::TAG, &base) {
-        base::build(engine, &scratch.0, &format!("{LABEL}={base}"))?;
-        println!("image {} ({} s)", base::TAG, begin.elapsed().as_secs());
-    }
+    let made = |tag: &str, how: &str| println!("image {tag} {how} ({} s)", begin.elapsed().as_secs());
+    let mut answers = true;
     for recipe in missing {
-        let folder = scratch.0.join(recipe.name);
+        let (folder, tag) = (scratch.0.join(recipe.name), tag(recipe.name));
         std::fs::create_dir_all(&folder)?;
+        if answers {
+            match official::make(engine, recipe, registry, &folder) {
+                Ok(()) => {
+                    made(&tag, &format!("of {}", recipe.official));
+                    continue;
+                }
+                Err(error) if registry.is_some() => return Err(error),
+                Err(error) => println!("images are made of packages: {error}"),
+            }
+            answers = false;
+        }
+        setup::ensure(base::NEEDS)?;
+        if label_of(engine, base::TAG).as_ref() != Some(&base) {
+            base::build(engine, &scratch.0, &format!("{LABEL}={base}"))?;
+            made(base::TAG, "of packages");
+        }
         let lines = (recipe.gather)(&folder)?;
         let dockerfile = format!("FROM {}\n{lines}", base::TAG);
-        build(engine, &folder, &dockerfile, &tag(recipe.name), &format!("{LABEL}={}", key(recipe, &base)))?;
+        build(engine, &folder, &dockerfile, &tag, &format!("{LABEL}={}", key(recipe, &base)))?;
         std::fs::remove_dir_all(&folder)?;
-        println!("image {} ({} s)", tag(recipe.name), begin.elapsed().as_secs());
+        made(&tag, "of packages");
     }
     Ok(())
 }
@@ -83,13 +143,14 @@ fn key(recipe: &Recipe, base: &str) -> String {
     format!("{base}{:016x}", hash(recipe.sources))
 }
 
-fn is_there(engine: &Engine, tag: &str, key: &str) -> bool {
+/// The hash of the recipe that an image was made by.
+fn label_of(engine: &Engine, tag: &str) -> Option<String> {
     let label = format!("{{{{index .Config.Labels {LABEL:?}}}}}");
-    capture(engine.docker().args(["image", "inspect", "--format", &label, tag]))
-        .is_ok_and(|it| it.trim_ascii() == key.as_bytes())
+    let told = capture(engine.docker().args(["image", "inspect", "--format", &label, tag])).ok()?;
+    Some(String::from_utf8_lossy(&told).trim().to_owned())
 }
 
-/// Builds an image of a folder, which is sent as a stream, and a Dockerfile.
+/// Builds an image with a label of a folder, which is sent as a stream, and a Dockerfile.
 fn build(engine: &Engine, folder: &Path, dockerfile: &str, tag: &str, label: &str) -> Outcome {
     const NAME: &str = ".Dockerfile";
     std::fs::write(folder.join(NAME), dockerfile)?;
