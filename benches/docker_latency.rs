@@ -118,6 +118,7 @@ impl Warm {
         let job = Job {
             runtime: RuntimeSpec { language: info.id.to_string(), image: info.image.clone(), layer: None },
             target: None,
+            tenant: None,
             files: prepared.files,
             argv: prepared.argv,
             env: env.map(|(name, value)| (name.clone(), value.clone().into_bytes())).collect(),

@@ -1,4 +1,4 @@
-//! What a sandbox gets: files, program, environment, limits. It knows nothing of scripts or tenants.
+//! What a sandbox gets: files, program, environment, limits. It knows nothing of scripts; of tenants only whom to name.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use bytes::Bytes;
 
 use crate::contract::Target;
-use crate::{Digest, EgressSettings, Error, Limits, NetworkPolicy, Result};
+use crate::{Digest, EgressSettings, Error, Limits, NetworkPolicy, Result, TenantId};
 
 /// A path below `/scripts` or `/work`: relative, plain components, no links followed.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -58,6 +58,8 @@ impl fmt::Debug for JobFile {
 /// What to run in a sandbox.
 #[derive(Clone)]
 pub struct Job {
+    /// For whom it is done, for the labels of backends that have some; none if it is the engine's own work.
+    pub tenant: Option<TenantId>,
     /// The runtime to run it in.
     pub runtime: RuntimeSpec,
     /// The machine of somebody else's to run it in, in place of a sandbox of `runtime`.

@@ -77,6 +77,7 @@ mod tests {
             limits: Limits::default(),
             network: NetworkPolicy::Off,
             target: None,
+            tenant: None,
             given: Vec::new(),
             egress: EgressSettings::default(),
         }

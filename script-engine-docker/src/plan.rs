@@ -8,7 +8,7 @@ use bollard::models::{
     HostConfigLogConfig, Mount, MountType, MountVolumeOptions, ResourcesUlimits, RestartPolicy, RestartPolicyNameEnum,
     VolumeCreateRequest,
 };
-use script_engine_core::{LayerMount, Limits, OwnerId};
+use script_engine_core::{LayerMount, Limits, OwnerId, TenantId};
 
 use crate::flavour::Flavour;
 
@@ -19,6 +19,8 @@ pub(crate) const AGENT_PATH: &str = "/.script-engine/agent";
 pub(crate) const OWNER_LABEL: &str = "script-engine.owner";
 pub(crate) const STATE_LABEL: &str = "script-engine.state";
 pub(crate) const LANGUAGE_LABEL: &str = "script-engine.language";
+/// For whom it is, where that is known when it is made.
+const TENANT_LABEL: &str = "script-engine.tenant";
 /// What the agent needs: to become the script's user, to end its processes, to empty its bounding set.
 pub(crate) const CAPABILITIES: [&str; 4] = ["SETUID", "SETGID", "KILL", "SETPCAP"];
 /// Memory that the agent may use on top of the script's.
@@ -47,6 +49,7 @@ pub(crate) struct Wanted<'a> {
     /// The state folder's name.
     pub(crate) state: &'a str,
     pub(crate) language: &'a str,
+    pub(crate) tenant: Option<&'a TenantId>,
     /// The image's id, not its name: a name may mean another one by now.
     pub(crate) image: &'a str,
     /// Folders for which the image asks for volumes.
@@ -101,7 +104,7 @@ fn volumes(wanted: &Wanted<'_>) -> Vec<VolumeCreateRequest> {
                 .map(|(name, value)| (text(name), value))
                 .into(),
         ),
-        labels: Some(labels(wanted.owner, wanted.state, wanted.language)),
+        labels: Some(labels_of(wanted)),
         ..VolumeCreateRequest::default()
     };
     folders(wanted).iter().map(volume).collect()
@@ -129,10 +132,17 @@ fn container(wanted: &Wanted<'_>) -> ContainerCreateBody {
         // The agent hears of the engine's end as the end of its input.
         stdin_once: Some(true),
         tty: Some(false),
-        labels: Some(labels(wanted.owner, wanted.state, wanted.language)),
+        labels: Some(labels_of(wanted)),
         host_config: Some(host_config(wanted)),
         ..ContainerCreateBody::default()
     }
+}
+
+/// The labels of a container and of what goes with it. That of the packages' hash is its image's.
+fn labels_of(wanted: &Wanted<'_>) -> HashMap<String, String> {
+    let mut labels = labels(wanted.owner, wanted.state, wanted.language);
+    labels.extend(wanted.tenant.map(|it| (TENANT_LABEL.to_owned(), it.to_string())));
+    labels
 }
 
 /// The labels of whatever belongs to an owner.

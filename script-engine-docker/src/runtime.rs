@@ -265,6 +265,7 @@ impl Shared {
             name: &name,
             state: self.owners.name(),
             language: &runtime.language,
+            tenant: spec.tenant.as_ref(),
             image: &image.id,
             volumes: &image.volumes,
             mounts,

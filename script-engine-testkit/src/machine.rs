@@ -82,6 +82,7 @@ pub(crate) fn job(runtime: RuntimeSpec, marker: &str, name: &str, script: &str, 
         limits: Limits { memory_bytes: 256 << 20, pids: 64, work_bytes: 64 << 20, ..Limits::default() },
         network: NetworkPolicy::Off,
         target: None,
+        tenant: None,
         given: Vec::new(),
         egress: EgressSettings::default(),
     })

@@ -70,6 +70,7 @@ impl Bench {
             limits: Limits { memory_bytes: 256 << 20, ..Limits::default() },
             network: NetworkPolicy::Off,
             target: None,
+            tenant: None,
             given: Vec::new(),
             egress: EgressSettings::default(),
         }

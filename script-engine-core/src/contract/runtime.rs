@@ -8,7 +8,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::ExecutorInfo;
 use crate::wire::Landlock;
-use crate::{Capability, Digest, EnforcementReport, Limits, OwnerId, Result, RuntimeSpec, Usage};
+use crate::{Capability, Digest, EnforcementReport, Limits, OwnerId, Result, RuntimeSpec, TenantId, Usage};
 
 /// Makes machines and the byte stream into each. Jobs, streams, resets and collection are the
 /// agent's protocol, which core speaks.
@@ -110,13 +110,15 @@ pub struct BootSpec {
     /// - [RM-09] A manager that does not open it fails with `Unsupported`; one that does says in
     ///   [`Booted::enforcement`] that the network is not restricted.
     pub host_network: bool,
+    /// For whom it is booted, where that is known: for a backend that labels what it makes.
+    pub tenant: Option<TenantId>,
 }
 
 impl BootSpec {
     /// A machine with these limits and a network of its own.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
-        Self { limits, host_network: false }
+        Self { limits, host_network: false, tenant: None }
     }
 }
 

@@ -144,6 +144,7 @@ fn job(
     }
     let given = env.iter().skip(own).map(|(name, _)| name.clone()).collect();
     Ok(Job {
+        tenant: Some(course.request.identity.tenant.clone()),
         runtime: runtime(info, layer),
         target: course.request.target.clone(),
         files,

@@ -56,8 +56,8 @@ impl StepRunner {
         let env = environment(&place.env, &env);
         let StepPlace { runtime, limits, network, .. } = place;
         let egress = self.settings.egress.clone();
-        let (target, given, stdin) = (None, Vec::new(), false);
-        let job = Job { runtime, target, files, argv, env, given, stdin, limits, network, egress };
+        let (tenant, target, given, stdin) = (None, None, Vec::new(), false);
+        let job = Job { tenant, runtime, target, files, argv, env, given, stdin, limits, network, egress };
         read(self.run(job, &collect, place.field, cancel).await?)
     }
 

@@ -44,7 +44,7 @@ impl PooledExecutor {
     /// Boots a machine for a job, or gets into the one that it names. Gives the digest of its runtime too.
     async fn machine(&self, job: &Job, stopwatch: &mut Stopwatch, cancel: &Cancel) -> Result<(Booted, Option<Digest>)> {
         let host_network = job.network == NetworkPolicy::Host;
-        let spec = BootSpec { host_network, ..BootSpec::new(job.limits.clone()) };
+        let spec = BootSpec { host_network, tenant: job.tenant.clone(), ..BootSpec::new(job.limits.clone()) };
         // Neither is broken off: only the manager knows what a half-made machine consists of, and on `Err` nothing is
         // left.
         if let Some(target) = &job.target {

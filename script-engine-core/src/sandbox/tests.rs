@@ -105,6 +105,7 @@ fn job() -> Job {
         limits: Limits::default(),
         network: NetworkPolicy::Off,
         target: None,
+        tenant: None,
         given: Vec::new(),
         egress: EgressSettings::default(),
     }

@@ -8,6 +8,7 @@ fn container_of(limits: &Limits, volumes: &[String]) -> ContainerCreateBody {
         name: "container",
         state: "state",
         language: "python",
+        tenant: Some(&TenantId::default()),
         image: "sha256:00",
         volumes,
         mounts: vec![agent_mount(MountType::VOLUME, "agent", true)],
@@ -39,6 +40,21 @@ fn a_container_has_nothing_that_is_not_needed() {
     let mounts = config.mounts.unwrap();
     assert_eq!(mounts.len(), 1);
     assert_eq!(mounts[0].read_only, Some(true));
+}
+
+#[test]
+fn a_container_says_whose_it_is() {
+    let labels = container_of(&Limits::default(), &[]).labels.unwrap();
+    let mut labels: Vec<String> = labels.into_iter().map(|(name, value)| format!("{name}={value}")).collect();
+    labels.sort();
+    let owner = OwnerId::from_bits(7);
+    let expect = [
+        "script-engine.language=python".to_owned(),
+        format!("script-engine.owner={owner}"),
+        "script-engine.state=state".to_owned(),
+        "script-engine.tenant=default".to_owned(),
+    ];
+    assert_eq!(labels, expect);
 }
 
 #[test]

@@ -11,7 +11,9 @@ use script_engine_core::contract::{IdSource as _, Progress, ScriptEvent, ScriptE
 use script_engine_core::executor::PooledExecutor;
 use script_engine_core::memory::UuidIds;
 use script_engine_core::sandbox::SessionSettings;
-use script_engine_core::{Cancel, ExitReport, Job, JobFile, Limits, OwnerId, RelPath, Result, RuntimeSpec, Stopwatch};
+use script_engine_core::{
+    Cancel, ExitReport, Job, JobFile, Limits, OwnerId, RelPath, Result, RuntimeSpec, Stopwatch, TenantId,
+};
 use script_engine_docker::{Config, Manager};
 
 /// The image that scripts run in.
@@ -66,6 +68,7 @@ pub(crate) fn job(script: &str, mark: &str) -> Job {
         stdin: false,
         network: script_engine_core::NetworkPolicy::Off,
         target: None,
+        tenant: Some(TenantId::default()),
         given: Vec::new(),
         egress: script_engine_core::EgressSettings::default(),
         limits: Limits { work_bytes: 8 << 20, tmp_bytes: 8 << 20, ..Limits::default() },

@@ -83,6 +83,10 @@ pub(crate) async fn what_is_removed_underneath_ends_clearly(endpoint: &str) {
         executor.spawn(job(ENDLESS, &mark(owner)), &mut Stopwatch::start(), Cancel::never()).await.unwrap();
     while !matches!(spawned.script.next().await, ScriptEvent::Output { .. }) {}
     let name = containers(endpoint, owner)[0].split(' ').next().unwrap().to_owned();
+    let labels = docker(endpoint, &["inspect", "--format", "{{json .Config.Labels}}", &name]);
+    for label in [format!("owner\":\"{owner}"), "tenant\":\"default".into(), "language\":\"bash".into()] {
+        assert!(labels.contains(&format!("script-engine.{label}\"")), "{labels}");
+    }
     docker(endpoint, &["rm", "--force", &name]);
     let event = loop {
         match spawned.script.next().await {

@@ -91,6 +91,7 @@ impl Harness {
             limits: self.limits.clone(),
             network: NetworkPolicy::Off,
             target: None,
+            tenant: None,
             given: Vec::new(),
             egress: EgressSettings::default(),
         };

@@ -25,6 +25,7 @@ fn job(source: &str) -> Job {
         limits: Limits::default(),
         network: NetworkPolicy::Off,
         target: None,
+        tenant: None,
         given: Vec::new(),
         egress: EgressSettings::default(),
     }
