@@ -62,6 +62,11 @@ impl DockerError {
         matches!(self, Self::Refused { status: 404, .. })
     }
 
+    /// Whether somebody else's container has the name that one was to be made with.
+    pub(crate) fn is_name_taken(&self) -> bool {
+        matches!(self, Self::Refused { message, .. } if message.contains(NAME_TAKEN))
+    }
+
     /// Whether the daemon said something that the interface does not know.
     pub(crate) fn is_unknown_word(&self) -> bool {
         matches!(
@@ -81,13 +86,16 @@ impl DockerError {
     }
 }
 
+/// How Docker and Podman say that the name of a container to be made is another's.
+const NAME_TAKEN: &str = "is already in use by";
+
 /// What to do about a refusal, by what the daemon says.
 fn hint(message: &str) -> &'static str {
     let message = message.to_ascii_lowercase();
     let known = [
         ("no space left on device", "; free space where the daemon keeps its data"),
         ("no such image", "; the image was removed meanwhile: submit again, it is got anew"),
-        ("is already in use by container", "; remove the container that has the name"),
+        (NAME_TAKEN, "; remove the container that has the name"),
         ("rlimit", "; lower limits.open_files, or let the daemon raise it"),
         ("unknown runtime", "; correct `oci_runtime`, or add it to the daemon's settings"),
         ("permission denied", "; see that the daemon runs as root or with the ids that it needs"),

@@ -134,7 +134,7 @@ impl Supervisor {
                 self.watch(wanted, &mut told).await
             }
             Err(error) => {
-                let left = self.remove(&volumes).await;
+                let left = self.remove(!error.is_name_taken(), &volumes).await;
                 self.report.send_replace(State::Cleared(false, left));
                 drop(self.living);
                 // A receiver that is gone has nobody to tell.
@@ -143,7 +143,7 @@ impl Supervisor {
             }
         };
         self.report.send_replace(State::Ended(memory));
-        let left = self.remove(&volumes).await;
+        let left = self.remove(true, &volumes).await;
         if let Some(left) = &left {
             tracing::error!(container = self.name, left, "a container could not be removed");
         }
@@ -219,15 +219,17 @@ impl Supervisor {
 
     /// Removes the container and its volumes, and says what stands in the way if it can't be. While the daemon is away, or
     /// is at it still, it is tried again: the agent ends the script when its lease is over, but only the daemon can clear
-    /// up.
-    async fn remove(&self, volumes: &[VolumeCreateRequest]) -> Option<String> {
+    /// up. A container of the name that is not `ours` stays.
+    async fn remove(&self, ours: bool, volumes: &[VolumeCreateRequest]) -> Option<String> {
         let mut turns = tokio::time::interval(REMOVE_EVERY);
         turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut left = None;
         for _ in 0..REMOVALS {
             turns.tick().await;
             let removed = async {
-                remove(&self.daemon, &self.name).await?;
+                if ours {
+                    remove(&self.daemon, &self.name).await?;
+                }
                 for name in volumes.iter().filter_map(|it| it.name.as_deref()) {
                     remove_volume(&self.daemon, name).await?;
                 }

@@ -60,11 +60,13 @@ fn trials(endpoint: &str) -> Vec<Trial> {
         recovery::a_disk_that_is_full_is_said_and_leaves_nothing,
         recovery::a_registry_that_is_away_matters_only_where_there_is_no_copy,
         recovery::what_is_removed_underneath_ends_clearly,
+        recovery::a_name_that_is_taken_is_said_and_left_to_its_owner,
         recovery::a_daemon_that_hangs_is_not_waited_for,
         recovery::an_engine_that_is_killed_leaves_nothing_that_lives,
+        recovery::an_engine_that_is_killed_leaves_nothing_in_a_container_of_the_users,
         recovery::a_stream_that_is_lost_ends_the_script,
         recovery::twenty_executions_outlive_the_death_of_the_daemon,
-        recovery::a_daemon_with_live_restore_changes_nothing,
+        recovery::a_daemon_that_stops_or_dies_ends_what_it_carries,
     ]
 }
 

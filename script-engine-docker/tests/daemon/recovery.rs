@@ -1,12 +1,12 @@
 //! Executions whose engine, stream, container or daemon goes away in the middle.
 
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use script_engine_core::contract::{BootSpec, RuntimeManager as _, ScriptEvent, ScriptExecutor as _, Verdict};
+use script_engine_core::contract::{BootSpec, RuntimeManager as _, ScriptEvent, ScriptExecutor as _, Target, Verdict};
 use script_engine_core::sandbox::AgentSandbox;
-use script_engine_core::{Cancel, ErrorKind, Limits, OwnerId, Stopwatch};
+use script_engine_core::{Cancel, ErrorKind, Job, Limits, OwnerId, Stopwatch};
 use script_engine_docker::{Config, Manager};
 use script_engine_testkit::processes_here;
 
@@ -31,10 +31,24 @@ async fn gone(mark: &str) {
     assert!(tokio::time::timeout(PATIENCE, none).await.is_ok(), "alive are {:?}", processes_here(mark));
 }
 
+/// Waits until a process has `mark` in its command line.
+async fn begun(mark: &str) {
+    let mut turns = tokio::time::interval(Duration::from_millis(20));
+    while processes_here(mark).unwrap().is_empty() {
+        turns.tick().await;
+    }
+}
+
 fn containers(endpoint: &str, owner: OwnerId) -> Vec<String> {
     let label = format!("label=script-engine.owner={owner}");
     let listed = docker(endpoint, &["ps", "--all", "--filter", &label, "--format", "{{.Names}} {{.Status}}"]);
     listed.lines().map(str::to_owned).collect()
+}
+
+/// The name of the one container that an owner has.
+fn container(endpoint: &str, owner: OwnerId) -> String {
+    let [container] = <[String; 1]>::try_from(containers(endpoint, owner)).unwrap();
+    container.split(' ').next().unwrap().to_owned()
 }
 
 fn mark(owner: OwnerId) -> String {
@@ -82,7 +96,7 @@ pub(crate) async fn what_is_removed_underneath_ends_clearly(endpoint: &str) {
     let mut spawned =
         executor.spawn(job(ENDLESS, &mark(owner)), &mut Stopwatch::start(), Cancel::never()).await.unwrap();
     while !matches!(spawned.script.next().await, ScriptEvent::Output { .. }) {}
-    let name = containers(endpoint, owner)[0].split(' ').next().unwrap().to_owned();
+    let name = container(endpoint, owner);
     let labels = docker(endpoint, &["inspect", "--format", "{{json .Config.Labels}}", &name]);
     for label in [format!("owner\":\"{owner}"), "tenant\":\"default".into(), "language\":\"bash".into()] {
         assert!(labels.contains(&format!("script-engine.{label}\"")), "{labels}");
@@ -117,6 +131,26 @@ pub(crate) async fn what_is_removed_underneath_ends_clearly(endpoint: &str) {
     manager.shutdown().await.unwrap();
 }
 
+pub(crate) async fn a_name_that_is_taken_is_said_and_left_to_its_owner(endpoint: &str) {
+    let (folder, owner) = (Folder::new(), fresh_owner());
+    let executor = executor(config(endpoint, &folder.0), owner).await;
+    let spawned = executor.spawn(job(ENDLESS, &mark(owner)), &mut Stopwatch::start(), Cancel::never()).await.unwrap();
+    let name = container(endpoint, owner);
+    spawned.script.finish().await.unwrap();
+    let (prefix, number) = name.rsplit_once('-').unwrap();
+    let next = format!("{prefix}-{}", number.parse::<u64>().unwrap() + 1);
+    docker(endpoint, &["create", "--name", &next, BASH, "true"]);
+    let error = run(&executor, job("echo ran", &mark(owner))).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
+    assert!(error.to_string().contains("remove the container that has the name"), "{error}");
+    // Fails where the container is gone.
+    docker(endpoint, &["rm", &next]);
+    let ended = run(&executor, job("echo ran", &mark(owner))).await.unwrap();
+    assert!(matches!(&ended, Ended::Exited(_, text) if text == "ran\n"), "{ended:?}");
+    executor.shutdown().await.unwrap();
+    assert_eq!(containers(endpoint, owner), Vec::<String>::new());
+}
+
 pub(crate) async fn a_daemon_that_hangs_is_not_waited_for(endpoint: &str) {
     let folder = Folder::new();
     let mut daemon = Private::start(false);
@@ -145,26 +179,27 @@ pub(crate) async fn a_daemon_that_hangs_is_not_waited_for(endpoint: &str) {
     manager.shutdown().await.unwrap();
 }
 
-/// Runs a script that never ends, says so, and waits to be killed.
+/// Runs a script that never ends, in a container of somebody else's if one is named, and waits to be killed.
 pub(crate) async fn be_the_victim(arguments: &[String]) {
-    let [endpoint, state, owner] = arguments else { panic!("{arguments:?}") };
+    let [endpoint, state, owner, target @ ..] = arguments else { panic!("{arguments:?}") };
     let owner: OwnerId = owner.parse().unwrap();
     let executor = executor(config(endpoint, state.as_ref()), owner).await;
-    drop(run(&executor, job(ENDLESS, &mark(owner))).await);
+    let target = target.first().map(|name| Target { name: name.clone(), user: None });
+    drop(run(&executor, Job { target, ..job(ENDLESS, &mark(owner)) }).await);
+}
+
+/// Starts an engine of its own, and waits until its script runs.
+async fn victim(arguments: &[&str], mark: &str) -> Child {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    let victim = command.arg(VICTIM).args(arguments).stdin(Stdio::null()).spawn().unwrap();
+    begun(mark).await;
+    victim
 }
 
 pub(crate) async fn an_engine_that_is_killed_leaves_nothing_that_lives(endpoint: &str) {
     let (folder, owner) = (Folder::new(), fresh_owner());
-    let mut victim = Command::new(std::env::current_exe().unwrap())
-        .args([VICTIM, endpoint, folder.0.to_str().unwrap(), &owner.to_string()])
-        .stdin(Stdio::null())
-        .spawn()
-        .unwrap();
     let mark = mark(owner);
-    let mut turns = tokio::time::interval(Duration::from_millis(20));
-    while processes_here(&mark).unwrap().is_empty() {
-        turns.tick().await;
-    }
+    let mut victim = victim(&[endpoint, folder.0.to_str().unwrap(), &owner.to_string()], &mark).await;
     let next = Manager::open(config(endpoint, &folder.0), fresh_owner()).unwrap();
     let alive =
         |owners: &[script_engine_core::contract::OwnerStatus]| owners.iter().any(|it| it.owner == owner && it.alive);
@@ -178,6 +213,26 @@ pub(crate) async fn an_engine_that_is_killed_leaves_nothing_that_lives(endpoint:
     assert!(!report.removed.is_empty());
     assert!(containers(endpoint, owner).is_empty());
     assert_eq!(next.reap(owner).await.unwrap().removed, Vec::<String>::new());
+    next.shutdown().await.unwrap();
+}
+
+pub(crate) async fn an_engine_that_is_killed_leaves_nothing_in_a_container_of_the_users(endpoint: &str) {
+    let (folder, owner) = (Folder::new(), fresh_owner());
+    let mark = mark(owner);
+    let target = docker(endpoint, &["run", "--detach", "--network", "none", BASH, "sleep", "infinity"]);
+    let target = target.trim();
+    let inside = || docker(endpoint, &["exec", target, "find", "/tmp", "/var/tmp", "/dev/shm", "/run"]);
+    let before = inside();
+    let mut victim = victim(&[endpoint, folder.0.to_str().unwrap(), &owner.to_string(), target], &mark).await;
+    assert_ne!(inside(), before);
+    victim.kill().unwrap();
+    victim.wait().unwrap();
+    gone(&mark).await;
+    let next = Manager::open(config(endpoint, &folder.0), fresh_owner()).unwrap();
+    next.reap(owner).await.unwrap();
+    assert_eq!(inside(), before);
+    // It is the user's: it runs as before.
+    docker(endpoint, &["rm", "--force", target]);
     next.shutdown().await.unwrap();
 }
 
@@ -239,29 +294,28 @@ pub(crate) async fn twenty_executions_outlive_the_death_of_the_daemon(endpoint: 
     executor.shutdown().await.unwrap();
 }
 
-pub(crate) async fn a_daemon_with_live_restore_changes_nothing(endpoint: &str) {
-    let folder = Folder::new();
-    let mut daemon = Private::start(true);
-    daemon.load(endpoint, BASH);
-    for signal in ["-TERM", "-KILL"] {
-        let owner = fresh_owner();
-        let executor = Arc::new(executor(config(&daemon.endpoint(), &folder.0), owner).await);
-        let mark = mark(owner);
-        let ended = tokio::spawn({
-            let (executor, mark) = (Arc::clone(&executor), mark.clone());
-            async move { run(executor.as_ref(), job(ENDLESS, &mark)).await }
-        });
-        let mut turns = tokio::time::interval(Duration::from_millis(20));
-        while processes_here(&mark).unwrap().is_empty() {
-            turns.tick().await;
+pub(crate) async fn a_daemon_that_stops_or_dies_ends_what_it_carries(endpoint: &str) {
+    for live_restore in [false, true] {
+        let folder = Folder::new();
+        let mut daemon = Private::start(live_restore);
+        daemon.load(endpoint, BASH);
+        for signal in ["-TERM", "-KILL"] {
+            let owner = fresh_owner();
+            let executor = Arc::new(executor(config(&daemon.endpoint(), &folder.0), owner).await);
+            let mark = mark(owner);
+            let ended = tokio::spawn({
+                let (executor, mark) = (Arc::clone(&executor), mark.clone());
+                async move { run(executor.as_ref(), job(ENDLESS, &mark)).await }
+            });
+            begun(&mark).await;
+            daemon.signal(signal);
+            tokio::time::timeout(PATIENCE + LEASE, gone(&mark)).await.unwrap();
+            daemon.start_again();
+            let ended = ended.await.unwrap();
+            assert!(matches!(ended, Ok(Ended::Lost)), "{live_restore}, {signal}: {ended:?}");
+            executor.reap(owner).await.unwrap();
+            assert_eq!(containers(&daemon.endpoint(), owner), Vec::<String>::new());
+            executor.shutdown().await.unwrap();
         }
-        daemon.signal(signal);
-        tokio::time::timeout(PATIENCE + LEASE, gone(&mark)).await.unwrap();
-        daemon.start_again();
-        let ended = ended.await.unwrap();
-        assert!(matches!(ended, Ok(Ended::Lost)), "{ended:?}");
-        executor.reap(owner).await.unwrap();
-        assert_eq!(containers(&daemon.endpoint(), owner), Vec::<String>::new());
-        executor.shutdown().await.unwrap();
     }
 }
