@@ -1,14 +1,15 @@
 //! What compiling and fetching cost the first time, and what is left of that the second: for each compiled
 //! language a new source against a known one, for packages a run with them against one without, a new
-//! layer against one in place; and whether a hundred locks of one wish are one. Languages can be named:
-//! `cargo bench --bench packages_and_caches -- python go`.
+//! layer against one in place; and for each language whether a hundred locks of one wish are one. Languages can
+//! be named: `cargo bench --bench packages_and_caches -- python go`.
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
 #![expect(clippy::expect_used, reason = "a bench that can't run has nothing to say")]
 
 use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::path::Path;
 
-use script_engine::{Engine, EntryPoint, Identity, ScriptDraft, ScriptName, Shutdown};
+use script_engine::{Engine, EntryPoint, Identity, ScriptDependency, ScriptDraft, ScriptName, Shutdown};
 use script_engine_benches::{Way, compare, engine_with_packages, run, save, save_as};
 
 /// A source that its compiler takes some time for, up to a comment that makes each one new.
@@ -34,6 +35,17 @@ const GO: &str = "package main\n\n// go.mod\n// require github.com/google/uuid v
 const JAVA_PLAIN: &str = "class Main { public static void main(String[] a) { System.out.println(\"hello\"); } }\n";
 const JAVA: &str = "//DEPS com.google.code.gson:gson:2.13.1\nclass Main { public static void main(String[] a) { System.out.println(\"hello\"); } }\n";
 
+/// A script and two packages.
+type Locked = (&'static str, &'static str, &'static str, [(&'static str, &'static str); 2]);
+
+const LOCKED: [Locked; 5] = [
+    ("bash", "main.sh", "true\n", [("jq", ""), ("bc", "")]),
+    ("python", "main.py", "print(1)\n", [("rich", ""), ("six", "")]),
+    ("typescript", "main.ts", "console.log(1)\n", [("zod", "^3"), ("semver", "^7")]),
+    ("go", "main.go", GO, [("github.com/google/uuid", "v1.6.0"), ("github.com/pkg/errors", "v0.9.1")]),
+    ("java", "Main.java", JAVA_PLAIN, [("com.google.code.gson:gson", "2.13.1"), ("org.slf4j:slf4j-simple", "2.0.9")]),
+];
+
 #[tokio::main]
 async fn main() {
     // Below a folder that every user may enter: sandboxes read packages in it.
@@ -50,8 +62,8 @@ async fn main() {
     engine.shutdown(Shutdown::Drain).await;
     if wanted("python") {
         layers(&state).await;
-        locks(&state).await;
     }
+    locks(&state, wanted).await;
     std::fs::remove_dir_all(&state).expect("the state can be removed");
 }
 
@@ -121,22 +133,20 @@ async fn layers(state: &Path) {
     engine.shutdown(Shutdown::Drain).await;
 }
 
-/// A hundred locks, each decided anew, of packages in one order and in the other.
-async fn locks(state: &Path) {
+/// A hundred locks for each language, each decided anew, of packages in one order and in the other.
+async fn locks(state: &Path, wanted: impl Fn(&str) -> bool) {
     let engine = engine_with_packages(state, true).await;
-    let draft = |dependencies: &str| {
-        let source = format!("# /// script\n# dependencies = [{dependencies}]\n# ///\nprint(1)\n");
-        ScriptDraft::new(ScriptName::parse("locked").expect("a name"), source)
-            .with_entry_point(EntryPoint::parse("locked.py").expect("a path"))
-    };
-    let drafts = [draft("\"rich\", \"six\""), draft("\"six\", \"rich\"")];
-    let mut found = Vec::new();
-    for number in 0..100 {
-        let lock = engine.lock(&Identity::default(), &drafts[number % 2]).await.expect("a lock");
-        found.push(lock.expect("packages").digest);
+    for (language, file, source, declared) in LOCKED.into_iter().filter(|it| wanted(it.0)) {
+        let mut draft = ScriptDraft::new(ScriptName::parse("locked").expect("a name"), source)
+            .with_entry_point(EntryPoint::parse(file).expect("a path"));
+        draft.dependencies = declared.map(|it| ScriptDependency::runtime(it.0, it.1)).to_vec();
+        let mut found = BTreeSet::new();
+        for _ in 0..100 {
+            let lock = engine.lock(&Identity::default(), &draft).await.expect("a lock");
+            found.insert(lock.expect("packages").digest);
+            draft.dependencies.reverse();
+        }
+        println!("{language}: 100 locks of two packages in two orders are {} lock(s)", found.len());
     }
-    found.sort();
-    found.dedup();
-    println!("python: 100 locks of two packages in two orders are {} lock(s)", found.len());
     engine.shutdown(Shutdown::Drain).await;
 }

@@ -9,3 +9,6 @@ mod go;
 #[cfg(test)]
 #[path = "packages/java.rs"]
 mod java;
+#[cfg(test)]
+#[path = "packages/locks.rs"]
+mod locks;

@@ -204,6 +204,29 @@ async fn what_the_resolver_decides_and_what_it_complains_of() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_lock_is_the_same_wherever_it_is_decided_and_in_whatever_order() {
+    let feed = Feed::start();
+    feed.offer(Package::new("Words", "1.0.0"));
+    feed.offer(Package::new("A", "1.0.0").needing("netstandard2.0", "Words", "1.0.0"));
+    feed.offer(Package::new("B", "1.0.0").needing("netstandard2.0", "Words", "1.0.0"));
+    let mut beside = [ScriptDependency::runtime("A", "1.0"), ScriptDependency::runtime("B", "1.0")];
+    let mut locks = Vec::new();
+    for number in 0..3 {
+        let folder = folder(&format!("lock-{number}"));
+        let shop = Shop::new(&folder, &feed.index()).await;
+        let mut draft = ScriptDraft::new(ScriptName::parse("locked").unwrap(), "System.Console.WriteLine(1);")
+            .with_entry_point(EntryPoint::parse("main.cs").unwrap());
+        draft.dependencies = beside.to_vec();
+        locks.push(shop.engine.lock(&Identity::default(), &draft).await.unwrap().unwrap());
+        beside.reverse();
+        shop.finish().await;
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+    assert_eq!(locks[0].packages.len(), 3);
+    assert!(locks.iter().all(|it| *it == locks[0]), "{locks:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_package_that_was_changed_is_refused() {
     let folder = folder("changed");
     let feed = Feed::start();

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use script_engine_core::contract::{IdSource as _, ScriptExecutor};
 use script_engine_core::executor::PooledExecutor;
 use script_engine_core::memory::{SystemClock, UuidIds};
+use script_engine_core::packages::DependencyLock;
 use script_engine_core::sandbox::SessionSettings;
 use script_engine_core::{
     Engine, EngineBuilder, EntryPoint, ExecutionRecord, ExecutionRequest, Identity, Outcome, OwnerId, Result,
@@ -48,11 +49,21 @@ pub(crate) struct Bench {
 impl Bench {
     /// An engine with the packages in `folder`, which gets new ones from `sources`.
     pub(crate) async fn new(folder: &Folder, sources: PackageSources) -> Self {
+        Self::with(PackageSettings { sources, ..PackageSettings::new(folder.path().join("packages")) }, folder).await
+    }
+
+    /// An engine that decides every lock anew.
+    pub(crate) async fn deciding(folder: &Folder) -> Self {
+        let sources = PackageSources::of_this_machine();
+        let settings = PackageSettings::new(folder.path().join("packages"));
+        Self::with(PackageSettings { sources, upgrade: true, ..settings }, folder).await
+    }
+
+    async fn with(settings: PackageSettings, folder: &Folder) -> Self {
         let owner = OwnerId::from_bits(UuidIds.fresh());
         let manager = Manager::open(Config::new(folder.path().join("state")), owner).expect("the backend opens");
         let executor = PooledExecutor::new(Arc::new(manager), SessionSettings::default()).await.expect("a sandbox");
         let executor: Arc<dyn ScriptExecutor> = Arc::new(executor);
-        let settings = PackageSettings { sources, ..PackageSettings::new(folder.path().join("packages")) };
         let resolver = SandboxedResolver::new(Arc::clone(&executor), ecosystems(), Arc::new(SystemClock), settings);
         let resolver = Arc::new(resolver);
         let builder = Engine::builder(executor).with_owner(owner);
@@ -64,13 +75,26 @@ impl Bench {
 
     /// Saves a script in a file of this name.
     pub(crate) async fn save(&self, file: &str, source: &str, beside: &[ScriptDependency]) -> Result<ScriptName> {
-        let number = self.names.fetch_add(1, Ordering::Relaxed);
-        let name = ScriptName::parse(&format!("script-{number}"))?;
-        let mut draft = ScriptDraft::new(name.clone(), Bytes::copy_from_slice(source.as_bytes()));
-        draft.entry_point = Some(EntryPoint::parse(file)?);
-        draft.dependencies = beside.to_vec();
+        let draft = self.draft(file, source, beside)?;
+        let name = draft.name.clone();
         self.engine.save(&Identity::default(), draft).await?;
         Ok(name)
+    }
+
+    /// Decides what a script that declares packages beside its source gets.
+    pub(crate) async fn lock(&self, file: &str, source: &str, beside: &[ScriptDependency]) -> Arc<DependencyLock> {
+        let draft = self.draft(file, source, beside).expect("a script");
+        let lock = self.engine.lock(&Identity::default(), &draft).await.expect("its packages can be had");
+        lock.expect("it declares packages")
+    }
+
+    fn draft(&self, file: &str, source: &str, beside: &[ScriptDependency]) -> Result<ScriptDraft> {
+        let number = self.names.fetch_add(1, Ordering::Relaxed);
+        let name = ScriptName::parse(&format!("script-{number}"))?;
+        let mut draft = ScriptDraft::new(name, Bytes::copy_from_slice(source.as_bytes()));
+        draft.entry_point = Some(EntryPoint::parse(file)?);
+        draft.dependencies = beside.to_vec();
+        Ok(draft)
     }
 
     /// Runs what was saved, and gives what it printed.
