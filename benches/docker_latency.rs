@@ -1,6 +1,6 @@
 //! How long a script takes in a container, cold and warm, against `docker run` and `docker exec` of the same script:
 //! a container for it, one that is there already, a sandbox that is booted, one whose interpreter waits. The daemon is
-//! the one of `DOCKER_HOST`: `cargo xtask docker cargo bench --bench docker_latency`.
+//! the one of `DOCKER_HOST`: `cargo xtask docker cargo bench -p script-engine-benches --bench docker_latency`.
 #![expect(clippy::expect_used, reason = "a bench that can't run has nothing to say")]
 
 use std::path::{Path, PathBuf};

@@ -1,7 +1,8 @@
 //! What compiling and fetching cost the first time, and what is left of that the second: for each compiled
 //! language a new source against a known one, for packages a run with them against one without, a new
-//! layer against one in place; and for each language whether a hundred locks of one wish are one. Languages can
-//! be named: `cargo bench --bench packages_and_caches -- python go`.
+//! layer against one in place; what Java gains by an archive of its packages' classes; and for each language
+//! whether a hundred locks of one wish are one. Languages can be named, and `class-data`:
+//! `cargo bench -p script-engine-benches --bench packages_and_caches -- python go`.
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
 #![expect(clippy::expect_used, reason = "a bench that can't run has nothing to say")]
 
@@ -35,6 +36,22 @@ const GO: &str = "package main\n\n// go.mod\n// require github.com/google/uuid v
 const JAVA_PLAIN: &str = "class Main { public static void main(String[] a) { System.out.println(\"hello\"); } }\n";
 const JAVA: &str = "//DEPS com.google.code.gson:gson:2.13.1\nclass Main { public static void main(String[] a) { System.out.println(\"hello\"); } }\n";
 
+const GSON: &str = "//DEPS com.google.code.gson:gson:2.13.1
+class Main {
+    public static void main(String[] a) {
+        System.out.println(new com.google.gson.Gson().toJson(java.util.Map.of(1, java.util.List.of(2))));
+    }
+}
+";
+const JACKSON: &str = "//DEPS com.fasterxml.jackson.core:jackson-databind:2.17.2
+class Main {
+    public static void main(String[] a) throws Exception {
+        var json = new com.fasterxml.jackson.databind.ObjectMapper();
+        System.out.println(json.readTree(json.writeValueAsString(java.util.Map.of(1, java.util.List.of(2)))));
+    }
+}
+";
+
 /// A script and two packages.
 type Locked = (&'static str, &'static str, &'static str, [(&'static str, &'static str); 2]);
 
@@ -50,7 +67,7 @@ const LOCKED: [Locked; 5] = [
 async fn main() {
     // Below a folder that every user may enter: sandboxes read packages in it.
     let state = std::path::PathBuf::from(format!("/var/tmp/script-engine-bench-{}", std::process::id()));
-    let engine = engine_with_packages(&state, false).await;
+    let engine = engine_with_packages(&state, |_| {}).await;
     let named: Vec<String> = std::env::args().skip(1).filter(|it| !it.starts_with("--")).collect();
     let wanted = |language: &str| named.is_empty() || named.iter().any(|it| it == language);
     for (language, file, source, rounds) in COMPILED.into_iter().filter(|it| wanted(it.0)) {
@@ -62,6 +79,9 @@ async fn main() {
     engine.shutdown(Shutdown::Drain).await;
     if wanted("python") {
         layers(&state).await;
+    }
+    if wanted("class-data") {
+        class_data(&state).await;
     }
     locks(&state, wanted).await;
     std::fs::remove_dir_all(&state).expect("the state can be removed");
@@ -107,7 +127,7 @@ async fn packaged(engine: &Engine, language: &str, file: &str, sources: [&str; 2
 
 /// A layer that is there, and one that is fetched: the folder of layers is emptied before each.
 async fn layers(state: &Path) {
-    let engine = engine_with_packages(state, false).await;
+    let engine = engine_with_packages(state, |_| {}).await;
     let name = save(&engine, "packaged.py", PYTHON).await;
     let (engine, name) = (&engine, &name);
     let empty = || {
@@ -133,9 +153,30 @@ async fn layers(state: &Path) {
     engine.shutdown(Shutdown::Drain).await;
 }
 
+/// A package whose classes are mapped from an archive in its layer, and one whose classes are read.
+async fn class_data(state: &Path) {
+    let mapped = engine_with_packages(state, |_| {}).await;
+    let read = engine_with_packages(state, |it| it.finished_in_place = false).await;
+    for (package, source) in [("gson", GSON), ("jackson", JACKSON)] {
+        let [mapped, read] =
+            &[(&mapped, save(&mapped, "Main.java", source).await), (&read, save(&read, "Main.java", source).await)];
+        compare(
+            &format!("java: run with {package}"),
+            30,
+            vec![
+                Way::new("its classes are read", || async move { drop(run(read.0, &read.1).await) }),
+                Way::new("its classes are mapped", || async move { drop(run(mapped.0, &mapped.1).await) }),
+            ],
+        )
+        .await;
+    }
+    mapped.shutdown(Shutdown::Drain).await;
+    read.shutdown(Shutdown::Drain).await;
+}
+
 /// A hundred locks for each language, each decided anew, of packages in one order and in the other.
 async fn locks(state: &Path, wanted: impl Fn(&str) -> bool) {
-    let engine = engine_with_packages(state, true).await;
+    let engine = engine_with_packages(state, |it| it.upgrade = true).await;
     for (language, file, source, declared) in LOCKED.into_iter().filter(|it| wanted(it.0)) {
         let mut draft = ScriptDraft::new(ScriptName::parse("locked").expect("a name"), source)
             .with_entry_point(EntryPoint::parse(file).expect("a path"));

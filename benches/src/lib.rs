@@ -72,12 +72,13 @@ pub async fn compare(title: &str, rounds: usize, mut ways: Vec<Way<'_>>) {
     }
 }
 
-/// An engine like [`engine`]'s whose packages come from where this machine's own tools get them. With `upgrade`
-/// each lock is decided anew. C# has the root that `cargo xtask setup` makes beside what cargo builds.
-pub async fn engine_with_packages(state: &Path, upgrade: bool) -> Engine {
+/// An engine like [`engine`]'s whose packages come from where this machine's own tools get them, with settings changed by
+/// `set`. C# has the root that `cargo xtask setup` makes beside what cargo builds.
+pub async fn engine_with_packages(state: &Path, set: impl FnOnce(&mut PackageSettings)) -> Engine {
     let sources = PackageSources::of_this_machine();
     let folder = packages::folder_below(state);
-    let packages = PackageSettings { sources, upgrade, ..PackageSettings::new(folder) };
+    let mut packages = PackageSettings { sources, ..PackageSettings::new(folder) };
+    set(&mut packages);
     let program = std::env::current_exe().expect("a program");
     let roots = program.ancestors().nth(3).expect("a target folder").join("runtime-roots");
     assert!(roots.join("csharp").is_dir(), "{} has no root for C#; run `cargo xtask setup`", roots.display());

@@ -68,6 +68,7 @@ pub(crate) fn resolver() -> ResolverBackend {
             runtime: RuntimeSpec { language: "python".into(), image: "python".into(), layer: None },
             toolchain: Toolchain { name: "python".into(), version: "3.12".into(), place: String::new() },
             env: Vec::new(),
+            packages_dir: "/packages".into(),
         },
     }
 }

@@ -50,7 +50,8 @@ pub async fn local_with(config: script_engine_sandbox::Config, packages: Package
 pub async fn docker_with(config: script_engine_docker::Config, packages: PackageSettings) -> Result<EngineBuilder> {
     config.validate()?;
     let sources = sources::built_from(&config.build, packages.sources)?;
-    let packages = PackageSettings { sources, ..packages };
+    // Layers become images.
+    let packages = PackageSettings { sources, finished_in_place: false, ..packages };
     let (owner, compiled) = (fresh_owner(), compiled(&config.state_dir));
     on(script_engine_docker::Manager::open(config, owner)?, owner, compiled, packages).await
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use bytes::Bytes;
 use script_engine_core::contract::{IdSource as _, ScriptExecutor};
 use script_engine_core::executor::PooledExecutor;
-use script_engine_core::memory::{SystemClock, UuidIds};
+use script_engine_core::memory::{MemoryCache, SystemClock, UuidIds};
 use script_engine_core::packages::DependencyLock;
 use script_engine_core::sandbox::SessionSettings;
 use script_engine_core::{
@@ -49,17 +49,19 @@ pub(crate) struct Bench {
 impl Bench {
     /// An engine with the packages in `folder`, which gets new ones from `sources`.
     pub(crate) async fn new(folder: &Folder, sources: PackageSources) -> Self {
-        Self::with(PackageSettings { sources, ..PackageSettings::new(folder.path().join("packages")) }, folder).await
+        let settings = PackageSettings { sources, ..PackageSettings::new(folder.path().join("packages")) };
+        Self::with(folder, settings, Arc::default()).await
     }
 
     /// An engine that decides every lock anew.
     pub(crate) async fn deciding(folder: &Folder) -> Self {
         let sources = PackageSources::of_this_machine();
         let settings = PackageSettings::new(folder.path().join("packages"));
-        Self::with(PackageSettings { sources, upgrade: true, ..settings }, folder).await
+        Self::with(folder, PackageSettings { sources, upgrade: true, ..settings }, Arc::default()).await
     }
 
-    async fn with(settings: PackageSettings, folder: &Folder) -> Self {
+    /// An engine that keeps compiled forms in `compiled`.
+    pub(crate) async fn with(folder: &Folder, settings: PackageSettings, compiled: Arc<MemoryCache>) -> Self {
         let owner = OwnerId::from_bits(UuidIds.fresh());
         let manager = Manager::open(Config::new(folder.path().join("state")), owner).expect("the backend opens");
         let executor = PooledExecutor::new(Arc::new(manager), SessionSettings::default()).await.expect("a sandbox");
@@ -69,6 +71,7 @@ impl Bench {
         let builder = Engine::builder(executor).with_owner(owner);
         let builder = script_engine_languages::builtin().into_iter().fold(builder, EngineBuilder::with_language);
         let builder = builder.with_dependency_resolver(Arc::<SandboxedResolver>::clone(&resolver));
+        let builder = builder.with_compiled_cache(compiled);
         let engine = builder.build().await.expect("the engine is built");
         Self { engine, resolver, names: AtomicU32::new(0) }
     }

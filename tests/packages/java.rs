@@ -1,6 +1,9 @@
 //! Maven packages.
 
-use script_engine_languages::packages::PackageSources;
+use std::sync::Arc;
+
+use script_engine_core::memory::MemoryCache;
+use script_engine_languages::packages::{PackageSettings, PackageSources};
 
 use crate::bench::{Bench, Folder, twice};
 
@@ -27,5 +30,51 @@ async fn what_a_package_lacks_is_said_when_the_script_is_saved() {
     let error = bench.save("Main.java", &SCRIPT.replace("2.13.1", "0.0.1"), &[]).await.unwrap_err().to_string();
     let expect = "dependencies: com.google.code.gson:gson 0.0.1: no such version in the repository; the newest is";
     assert!(error.starts_with(expect), "{error}");
+    bench.finish().await;
+}
+
+/// Prints whether the archive of its packages' classes is in its memory.
+const SHARED: &str = "//DEPS com.google.code.gson:gson:2.13.1
+
+public class Main {
+    public static void main(String[] args) throws Exception {
+        Class.forName(\"com.google.gson.Gson\").getDeclaredConstructor().newInstance();
+        System.out.println(java.nio.file.Files.readString(java.nio.file.Path.of(\"/proc/self/maps\")).contains(\"/packages/classes.jsa\"));
+    }
+}
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_classes_of_packages_are_mapped_where_their_layer_has_them_in_an_archive() {
+    let (folder, compiled) = (Folder::new(), Arc::<MemoryCache>::default());
+    // What was compiled for a layer without is not run with one that has it, nor the other way about.
+    for finished_in_place in [false, true, false] {
+        let settings = PackageSettings { finished_in_place, ..PackageSettings::new(folder.path().join("packages")) };
+        let bench = Bench::with(&folder, settings, Arc::clone(&compiled)).await;
+        let name = bench.save("Main.java", SHARED, &[]).await.expect("it is saved");
+        assert_eq!(bench.run(&name).await, format!("{finished_in_place}\n"));
+        bench.finish().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_class_of_the_script_comes_before_one_of_a_package() {
+    let folder = Folder::new();
+    let bench = Bench::new(&folder, PackageSources::default()).await;
+    let source = "//DEPS com.google.code.gson:gson:2.13.1
+package com.google.gson;
+
+class Gson {
+    public static void main(String[] args) {
+        System.out.println(new Gson() + \" and \" + JsonNull.INSTANCE);
+    }
+
+    public String toString() {
+        return \"the script's\";
+    }
+}
+";
+    let name = bench.save("Gson.java", source, &[]).await.expect("it is saved");
+    assert_eq!(bench.run(&name).await, "the script's and null\n");
     bench.finish().await;
 }

@@ -33,6 +33,8 @@ pub struct PackageTarget {
     pub toolchain: Toolchain,
     /// The environment variables of the language.
     pub env: Vec<(String, String)>,
+    /// The absolute path at which the sandboxes of scripts have the packages.
+    pub packages_dir: String,
 }
 
 /// Gets packages by the ecosystem's own resolver.
@@ -40,6 +42,12 @@ pub struct PackageTarget {
 pub trait DependencyResolver: fmt::Debug + Send + Sync + 'static {
     /// Whether this resolver serves the language.
     fn supports(&self, language: &LanguageId) -> bool;
+
+    /// Names what decides a layer's content besides its lock and its target, such as settings. Compiled forms are kept by
+    /// it: one that counts on something in its layer is not used with a layer that has it not.
+    fn fingerprint(&self) -> String {
+        String::new()
+    }
 
     /// Decides the exact closure of what a version declares. Fails with `InvalidRequest` that names
     /// the package and the reason (missing, yanked, in conflict, refused by policy), with

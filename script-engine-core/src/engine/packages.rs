@@ -84,5 +84,10 @@ impl Components {
 }
 
 fn target(info: &LanguageInfo, toolchain: &Toolchain) -> PackageTarget {
-    PackageTarget { runtime: runtime(info, None), toolchain: toolchain.clone(), env: info.env.clone() }
+    PackageTarget {
+        runtime: runtime(info, None),
+        toolchain: toolchain.clone(),
+        env: info.env.clone(),
+        packages_dir: info.packages_dir.clone(),
+    }
 }

@@ -60,8 +60,9 @@ impl Components {
     ) -> Result<(Compilation, Toolchain)> {
         let source = Source { entry_point: manifest.entry_point.clone(), bytes: manifest.source.clone() };
         let toolchain = self.toolchain(executor, language, Some(source.clone()), cancel).await?;
-        let lock = manifest.lock.as_ref().map(|it| it.digest.to_string()).unwrap_or_default();
-        let key = key("prepare", language.as_ref(), &source, &[&toolchain.to_string(), &toolchain.place, &lock]);
+        let packages = manifest.lock.as_ref().map(|it| format!("{} {}", it.digest, self.packages.fingerprint()));
+        let packages = packages.unwrap_or_default();
+        let key = key("prepare", language.as_ref(), &source, &[&toolchain.to_string(), &toolchain.place, &packages]);
         if let Some(value) = cancel.guard(self.cache.find(key)).await?
             && let Ok(prepared) = compiled::decode(&value)
         {

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use script_engine_core::contract::{
     Check, Compilation, Diagnostic, Language, LanguageInfo, Prepared, Source, Step, StepOutput, Toolchain, Work,
 };
-use script_engine_core::packages::{Declared, DependencyLock, DependencyScope};
+use script_engine_core::packages::{Declared, DependencyLock, DependencyScope, LayerUse};
 use script_engine_core::{Error, JobFile, Limits, RelPath, Result};
 
 use self::outline::{Outline, Type};
@@ -23,11 +23,10 @@ mod wanted;
 
 const TOOLCHAIN: &str = "echo \"$version $home\"\n";
 const CHECK: &str = "exec \"$home/bin/javac\" \"$@\"\n";
-/// Tells the JDK, so that what was compiled by one is run by it.
-const COMPILE: &str = "echo \"$home\" && mkdir /work/classes && \"$home/bin/javac\" \"$@\" && exec \"$home/bin/jar\" \
-    -J-XX:TieredStopAtLevel=1 -J-XX:+UseSerialGC --create --no-compress --file /work/script.jar -C /work/classes .\n";
-/// Where the jars of a lock are.
-const PACKAGES: &str = "/packages/lib";
+/// Compiles, and tells how to run what was compiled; see there.
+const COMPILE: &str = include_str!("compile.sh");
+/// Where the packages of a lock are.
+const PACKAGES: &str = "/packages";
 const JAR: &str = "/work/script.jar";
 
 /// The Java virtual machine of `javac` itself: it lives for a second, and ends in words where it can't go on.
@@ -42,6 +41,11 @@ const SCRIPT_OPTIONS: [&str; 5] = [
     "-XX:-UsePerfData",
     "-Dfile.encoding=UTF-8",
 ];
+
+/// With these it maps the classes of packages. What it finds wrong with their archive it says where it does not get among
+/// the script's own output, and goes on without.
+const SHARED_OPTIONS: [&str; 3] =
+    ["-XX:SharedArchiveFile=/packages/classes.jsa", "-Xlog:disable", "-Xlog:all=warning:stderr"];
 
 const HASH_BANG: Options<'_> = Options { letters: "", with_word: "", whole: &[] };
 
@@ -110,15 +114,18 @@ impl Language for Java {
         let processors = lock.is_some_and(|it| it.packages.iter().any(|it| it.scope == DependencyScope::Build));
         let processing = if processors { "-proc:full" } else { "-proc:none" };
         let options = ["-g", processing, "-implicit:none", "-d", "/work/classes"].map(str::to_owned);
-        let class_path = lock.map(|_| ["-cp".to_owned(), format!("{PACKAGES}/*")]).into_iter().flatten();
-        let arguments: Vec<String> = class_path.chain(program.javac(options, format!("/scripts/{path}"))).collect();
-        let (source, with_packages) = (source.clone(), lock.is_some());
+        let [compiling, running] = [LayerUse::Compile, LayerUse::Run].map(|wanted| jars(lock, wanted));
+        let class_path = lock.map(|_| ["-cp".to_owned(), compiling.clone()]).into_iter().flatten();
+        let javac = class_path.chain(program.javac(options, format!("/scripts/{path}")));
+        let arguments: Vec<String> = [compiling, program.folder.clone()].into_iter().chain(javac).collect();
+        let source = source.clone();
+        let packages = Some(running).filter(|it| !it.is_empty());
         Ok(Work::InSandbox(Step {
             files: vec![file(&path, program.text.clone().into())?],
             argv: program.wanted.argv(COMPILE, arguments),
             env: Vec::new(),
             collect: vec![JAR.to_owned()],
-            read: Box::new(move |output| program.read_jar(output, &source, &class, with_packages)),
+            read: Box::new(move |output| program.read_jar(output, &source, &class, packages.as_deref())),
         }))
     }
 
@@ -154,8 +161,14 @@ impl Language for Java {
     }
 
     fn fingerprint(&self) -> String {
-        "java 1 -g".to_owned()
+        "java 2 -g".to_owned()
     }
+}
+
+/// The class path of a lock's packages.
+fn jars(lock: Option<&DependencyLock>, wanted: LayerUse) -> String {
+    let names = lock.map(|it| MavenPackages::class_path(it, wanted)).unwrap_or_default();
+    names.iter().map(|it| format!("{PACKAGES}/lib/{it}")).collect::<Vec<_>>().join(":")
 }
 
 /// What the heap gets of a script's memory; the rest is for threads, compiled code and classes.
@@ -170,6 +183,8 @@ struct Program {
     text: String,
     /// The name that the compiler needs the file to have.
     file_name: String,
+    /// The folder that its classes are in, as a jar has it: with `/` at its end, or nothing.
+    folder: String,
     /// The class to start, with its package; or why there is none.
     class: std::result::Result<String, Diagnostic>,
 }
@@ -206,7 +221,8 @@ impl Program {
             let (line, column) = place(at);
             Diagnostic { line, column, message }
         });
-        Ok(Ok(Self { wanted, text: text.to_owned(), file_name: format!("{stem}.java"), class }))
+        let folder = outline.package.as_ref().map(|it| format!("{}/", it.replace('.', "/"))).unwrap_or_default();
+        Ok(Ok(Self { wanted, text: text.to_owned(), file_name: format!("{stem}.java"), folder, class }))
     }
 
     fn javac<const N: usize>(&self, more: [String; N], path: String) -> impl Iterator<Item = String> + use<N> {
@@ -228,13 +244,15 @@ impl Program {
     }
 
     /// Takes the jar that was made, or reads why there is none.
-    fn read_jar(self, output: StepOutput, source: &Source, class: &str, with_packages: bool) -> Result<Compilation> {
+    fn read_jar(self, output: StepOutput, source: &Source, class: &str, packages: Option<&str>) -> Result<Compilation> {
         if let Some(error) = self.wanted.missing(&output) {
             return Err(error);
         }
         let found = verdict::problems(&output, &self.text);
         let printed = String::from_utf8_lossy(&output.stdout);
-        let home = printed.lines().next().unwrap_or_default();
+        let mut printed = printed.lines();
+        let home = printed.next().unwrap_or_default();
+        let shared = printed.next() == Some("shared");
         match (output.exit_code, output.files.first()) {
             (Some(0), Some(Some(jar))) => {
                 diagnostics::fits("a jar", jar.len())?;
@@ -242,9 +260,18 @@ impl Program {
                 let files = vec![file(&made, jar.clone())?, file(source.entry_point.as_str(), source.bytes.clone())?];
                 let mut argv = vec![format!("{home}/bin/java")];
                 argv.extend(SCRIPT_OPTIONS.map(str::to_owned));
-                let packages = if with_packages { format!(":{PACKAGES}/*") } else { String::new() };
-                argv.extend(["-cp".to_owned(), format!("/scripts/{made}{packages}"), class.to_owned()]);
-                Ok(Ok(Prepared { files, argv, env: Vec::new(), with_packages }))
+                let own = format!("/scripts/{made}");
+                let class_path = match packages {
+                    // The archive is of a class path that begins with the packages.
+                    Some(packages) if shared => {
+                        argv.extend(SHARED_OPTIONS.map(str::to_owned));
+                        format!("{packages}:{own}")
+                    }
+                    Some(packages) => format!("{own}:{packages}"),
+                    None => own,
+                };
+                argv.extend(["-cp".to_owned(), class_path, class.to_owned()]);
+                Ok(Ok(Prepared { files, argv, env: Vec::new(), with_packages: packages.is_some() }))
             }
             (None, _) => Err(Error::invalid("source", "javac was ended by a signal; make the script simpler")),
             _ if found.is_empty() => Err(verdict::failed(&output)),

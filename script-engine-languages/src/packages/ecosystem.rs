@@ -4,7 +4,7 @@
 use std::fmt;
 
 use bytes::Bytes;
-use script_engine_core::contract::Step;
+use script_engine_core::contract::{PackageTarget, Step};
 use script_engine_core::packages::{Declared, DependencyLock, LayerUse, PackageSummary};
 use script_engine_core::{LanguageId, Limits, Result, Timestamp};
 
@@ -57,6 +57,14 @@ pub trait Ecosystem: fmt::Debug + Send + Sync + 'static {
         sources: &PackageSources,
         rules: Rules,
     ) -> Result<Option<LayerStep>>;
+
+    /// Makes what lets scripts start sooner and must be made where they will find the packages: the step has them at the
+    /// language's place for them, and no network. What its archive has is added to the layer. `None`, as is the default,
+    /// if there is no such thing.
+    fn finish(&self, lock: &DependencyLock, wanted: LayerUse, target: &PackageTarget) -> Result<Option<LayerStep>> {
+        let _ = (lock, wanted, target);
+        Ok(None)
+    }
 
     /// Looks packages up. Fails with `Unsupported` where the index offers no search.
     fn search(&self, text: &str, limit: usize, sources: &PackageSources) -> Result<Step<Vec<PackageSummary>>>;

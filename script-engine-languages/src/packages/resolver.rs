@@ -12,8 +12,8 @@ use script_engine_core::contract::{
 };
 use script_engine_core::packages::{Declared, DependencyLock, DependencyScope, LayerUse, PackageSummary};
 use script_engine_core::{
-    Cancel, Digest, EgressSettings, Error, ErrorKind, LanguageId, Limits, NetworkPolicy, Open, Result, RuntimeSpec,
-    Settings, StepPlace, StepRunner, Timestamp,
+    Cancel, Digest, EgressSettings, Error, ErrorKind, LanguageId, LayerMount, Limits, NetworkPolicy, Open, Result,
+    RuntimeSpec, Settings, StepPlace, StepRunner, Timestamp,
 };
 use tokio::sync::{OnceCell, Semaphore};
 
@@ -37,6 +37,10 @@ pub struct PackageSettings {
     pub budget_bytes: u64,
     /// Build sandboxes at one time.
     pub max_concurrent: usize,
+    /// Whether layers get what makes scripts start sooner and can only be made with the packages in their place, such as
+    /// Java's class data. It is for backends that mount a layer as a folder: one that makes an image of it has to make
+    /// two, and would find none of what others made, for class data may differ where packages do not.
+    pub finished_in_place: bool,
     /// Whether packages are looked up anew even where their lock is known, to get newer ones.
     pub upgrade: bool,
 }
@@ -51,10 +55,14 @@ impl PackageSettings {
             policy: PackagePolicy::default(),
             budget_bytes: 10 << 30,
             max_concurrent: 2,
+            finished_in_place: true,
             upgrade: false,
         }
     }
 }
+
+/// How layers are made: counted up whenever they come to have something else.
+const LAYER: &str = "layer 2";
 
 /// How often a resolver did the work that its caches save.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -74,6 +82,7 @@ struct Shared {
     runner: StepRunner,
     /// What its steps may reach.
     network: NetworkPolicy,
+    finished_in_place: bool,
     upgrade: bool,
     clock: Arc<dyn Clock>,
     ecosystems: Vec<Arc<dyn Ecosystem>>,
@@ -105,12 +114,14 @@ impl SandboxedResolver {
         clock: Arc<dyn Clock>,
         settings: PackageSettings,
     ) -> Self {
-        let PackageSettings { folder, sources, policy, budget_bytes, max_concurrent, upgrade } = settings;
+        let PackageSettings { folder, sources, policy, budget_bytes, max_concurrent, finished_in_place, upgrade } =
+            settings;
         let network = sources.network();
         let runner = StepRunner::new(executor, &Settings { egress: egress(), ..Settings::default() });
         Self(Arc::new(Shared {
             runner,
             network,
+            finished_in_place,
             upgrade,
             clock,
             ecosystems,
@@ -185,7 +196,7 @@ impl Shared {
         target: &PackageTarget,
     ) -> Digest {
         let text = format!(
-            "layer 1\0{}\0{}\0{}\0{}\0{}\0{}\0{}",
+            "{LAYER}\0{}\0{}\0{}\0{}\0{}\0{}\0{}\0{}",
             ecosystem.language(),
             ecosystem.fingerprint(),
             self.policy.install_scripts,
@@ -193,6 +204,7 @@ impl Shared {
             target.runtime.image,
             lock.digest,
             wanted.as_str(),
+            self.finished_in_place,
         );
         Digest::of(text.as_bytes())
     }
@@ -208,11 +220,22 @@ impl Shared {
         change(&mut self.counts.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
+    /// Carries a step out that gets something of an index.
     async fn carry_out<T>(&self, step: Step<T>, limits: Limits, target: &PackageTarget) -> Result<T> {
+        self.carry_out_with(None, self.network.clone(), step, limits, target).await
+    }
+
+    async fn carry_out_with<T>(
+        &self,
+        layer: Option<LayerMount>,
+        network: NetworkPolicy,
+        step: Step<T>,
+        limits: Limits,
+        target: &PackageTarget,
+    ) -> Result<T> {
         let closed = |_| Error::new(ErrorKind::Closed, "the engine is shutting down");
         let _place = self.places.acquire().await.map_err(closed)?;
-        let runtime = RuntimeSpec { layer: None, ..target.runtime.clone() };
-        let network = self.network.clone();
+        let runtime = RuntimeSpec { layer, ..target.runtime.clone() };
         let place = StepPlace { runtime, env: target.env.clone(), limits, network, field: "dependencies" };
         self.runner.carry_out(step, place, &Cancel::never()).await
     }
@@ -251,9 +274,19 @@ impl Shared {
             None => Bytes::new(),
         };
         self.count(|it| it.built += 1);
-        let digest = lock.digest;
         self.stores().await?;
-        blocking(move || self.opened()?.layers.put(key, digest, &archive)).await
+        let unpack = Arc::clone(&self);
+        let mut staged = blocking(move || unpack.opened()?.layers.stage(key, &archive)).await?;
+        if self.finished_in_place
+            && let Some(step) = ecosystem.finish(&lock, wanted, &target)?
+        {
+            let (source, at) = (staged.root().to_owned(), target.packages_dir.clone());
+            let layer = Some(LayerMount { digest: key, source, at });
+            let limits = ecosystem.limits();
+            let more = self.carry_out_with(layer, NetworkPolicy::Off, step, limits, &target).await?;
+            staged = blocking(move || staged.with(&more)).await?;
+        }
+        blocking(move || self.opened()?.layers.put(key, lock.digest, staged)).await
     }
 }
 
@@ -261,6 +294,10 @@ impl Shared {
 impl DependencyResolver for SandboxedResolver {
     fn supports(&self, language: &LanguageId) -> bool {
         self.0.ecosystem(language).is_ok()
+    }
+
+    fn fingerprint(&self) -> String {
+        format!("{LAYER}{}", if self.0.finished_in_place { " finished" } else { "" })
     }
 
     async fn lock(

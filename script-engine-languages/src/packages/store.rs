@@ -97,13 +97,19 @@ impl LayerStore {
         }
     }
 
-    /// Puts a layer in place. A layer that somebody else put there meanwhile stays.
-    pub(super) fn put(&self, key: Digest, lock: Digest, archive: &[u8]) -> Result<()> {
+    /// Unpacks an archive where a layer is made. It is gone when the result is dropped.
+    pub(super) fn stage(&self, key: Digest, archive: &[u8]) -> Result<Staged> {
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
         let stage = Stage(self.making.join(format!("{key}-{}-{number}", std::process::id())));
-        let tree_path = stage.0.join("tree");
-        DirBuilder::new().recursive(true).mode(0o755).create(&tree_path).map_err(|it| unusable(&stage.0, it))?;
-        let tree = Tree::unpack(archive, &tree_path)?;
+        let root = stage.0.join("tree");
+        DirBuilder::new().recursive(true).mode(0o755).create(&root).map_err(|it| unusable(&stage.0, it))?;
+        let tree = Tree::unpack(archive, &root)?;
+        Ok(Staged { stage, root, tree })
+    }
+
+    /// Puts a layer in place. A layer that somebody else put there meanwhile stays.
+    pub(super) fn put(&self, key: Digest, lock: Digest, staged: Staged) -> Result<()> {
+        let Staged { stage, root, tree } = staged;
         let (digest, bytes) = (tree.digest()?, tree.bytes());
         let made = Made { format: FORMAT, lock, digest, bytes, tree };
         let text = serde_json::to_vec(&made)
@@ -113,7 +119,7 @@ impl LayerStore {
             fs::write(&path, content).map_err(|it| unusable(&path, it))
         };
         write("layer.json", &text)?;
-        write("seen", fingerprint(&tree_path)?.to_string().as_bytes())?;
+        write("seen", fingerprint(&root)?.to_string().as_bytes())?;
         let place = self.layers.join(key.to_string());
         match fs::rename(&stage.0, &place) {
             Ok(()) => {}
@@ -241,6 +247,26 @@ fn look_over(place: &Path, lock: Digest, now: Digest) -> Result<Digest> {
     // Losing it costs another comparison.
     drop(fs::write(place.join("seen"), now.to_string()));
     Ok(made.digest)
+}
+
+/// A tree that has not got its place as a layer yet.
+pub(super) struct Staged {
+    stage: Stage,
+    root: PathBuf,
+    tree: Tree,
+}
+
+impl Staged {
+    /// Where the tree is.
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Adds what another archive has.
+    pub(super) fn with(mut self, archive: &[u8]) -> Result<Self> {
+        self.tree = self.tree.with(archive, &self.root)?;
+        Ok(self)
+    }
 }
 
 /// A folder that is removed unless it was moved into its place.

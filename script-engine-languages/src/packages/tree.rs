@@ -8,6 +8,7 @@ use std::fs::{self, DirEntry, File, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, symlink};
 use std::path::{Component, Path, PathBuf};
+use std::time::{Duration, UNIX_EPOCH};
 
 use script_engine_core::{Digest, Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
@@ -18,6 +19,9 @@ const MAX_ENTRIES: usize = 300_000;
 const MAX_PATH: usize = 1024;
 const MAX_BYTES: u64 = 4 << 30;
 const PIECE: usize = 64 << 10;
+/// When all files are said to have been made, so that what is made of one tree fits another like it: a day that every
+/// format has, in seconds after 1970.
+const MADE: Duration = Duration::from_secs(365 * 24 * 60 * 60 * 10);
 
 /// What is at one path of a tree.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,8 +52,13 @@ impl Tree {
     /// Unpacks an uncompressed tar archive into the empty folder `root`. On `Err` the folder may hold
     /// a part of it.
     pub(super) fn unpack(archive: impl Read, root: &Path) -> Result<Self> {
-        let mut tree = Self::default();
-        let mut total = 0;
+        Self::default().with(archive, root)
+    }
+
+    /// Unpacks one archive more into the folder `root`, which holds this tree, and nothing over what is there.
+    pub(super) fn with(mut self, archive: impl Read, root: &Path) -> Result<Self> {
+        let tree = &mut self;
+        let mut total = tree.bytes();
         for entry in Archive::new(archive).entries().map_err(unreadable)? {
             let mut entry = entry.map_err(unreadable)?;
             let kind = entry.header().entry_type();
@@ -98,7 +107,7 @@ impl Tree {
             };
             tree.0.insert(path, node);
         }
-        Ok(tree)
+        Ok(self)
     }
 
     /// Refuses what would come on top of something else, and too much.
@@ -239,6 +248,7 @@ fn write_file(content: &mut impl Read, at: &Path, executable: bool) -> Result<No
         OpenOptions::new().write(true).create_new(true).mode(mode).open(at).map_err(|it| unwritten(at, it))?;
     let (bytes, sha256) = copy(content, &mut file).map_err(|it| unwritten(at, it))?;
     file.set_permissions(Permissions::from_mode(mode)).map_err(|it| unwritten(at, it))?;
+    file.set_modified(UNIX_EPOCH + MADE).map_err(|it| unwritten(at, it))?;
     Ok(Node::File { bytes, executable, sha256 })
 }
 

@@ -1,10 +1,12 @@
 //! Maven packages: locked by the resolver of Maven itself, which a driver of ours starts without Maven's program and
 //! plugins; fetched by their digests.
 //!
-//! A layer has the jars in the folder `lib`, and in the file `classpath` their names, in the order of the class path.
+//! A layer has the jars in the folder `lib`, and in the file `classpath` their names, in the order of the class path. Where
+//! it was finished in place it has in `folders` the folders of their classes, and in `classes.jsa` the classes as an
+//! archive that a virtual machine maps, if the one that will run them could make it.
 
 use bytes::Bytes;
-use script_engine_core::contract::{Step, StepOutput};
+use script_engine_core::contract::{PackageTarget, Step, StepOutput};
 use script_engine_core::packages::{Declared, DependencyLock, LayerUse, PackageSummary};
 use script_engine_core::{DependencyScope, Error, JobFile, LanguageId, Limits, RelPath, Result, ScriptDependency};
 
@@ -43,6 +45,12 @@ impl MavenPackages {
     /// names the place of what can't be meant.
     pub fn declared(source: &[u8]) -> Result<Declared> {
         scan::dependencies(source)
+    }
+
+    /// The names of the jars in a lock's layer, in the order of the class path.
+    pub(crate) fn class_path(lock: &DependencyLock, wanted: LayerUse) -> Vec<&str> {
+        let names = lock.file(locked::classpath(wanted)).and_then(|it| std::str::from_utf8(it).ok());
+        names.unwrap_or_default().lines().collect()
     }
 }
 
@@ -85,7 +93,7 @@ impl Ecosystem for MavenPackages {
         let language = self.language.clone();
         Ok(Step {
             files,
-            argv: argv("lock", None),
+            argv: argv("java", "lock", "/scripts", None),
             env: Vec::new(),
             collect: Vec::new(),
             read: Box::new(move |output| locked::read(language, &wanted, &output)),
@@ -116,7 +124,22 @@ impl Ecosystem for MavenPackages {
         files.push(file("Maven.java", DRIVER.to_owned())?);
         Ok(Some(Step {
             files,
-            argv: argv("install", None),
+            argv: argv("java", "install", "/scripts", None),
+            env: Vec::new(),
+            collect: vec!["/work/layer.tar".to_owned()],
+            read: Box::new(read_layer),
+        }))
+    }
+
+    fn finish(&self, lock: &DependencyLock, wanted: LayerUse, target: &PackageTarget) -> Result<Option<LayerStep>> {
+        if lock.packages_for(wanted).next().is_none() {
+            return Ok(None);
+        }
+        // The archive fits the virtual machine that made it, and no other.
+        let java = format!("{}/bin/java", target.toolchain.place);
+        Ok(Some(Step {
+            files: vec![file("Maven.java", DRIVER.to_owned())?],
+            argv: argv(&java, "share", &target.packages_dir, None),
             env: Vec::new(),
             collect: vec!["/work/layer.tar".to_owned()],
             read: Box::new(read_layer),
@@ -136,7 +159,7 @@ impl Ecosystem for MavenPackages {
         files.push(file("Maven.java", DRIVER.to_owned())?);
         Ok(Step {
             files,
-            argv: argv("newest", Some(&name)),
+            argv: argv("java", "newest", "/scripts", Some(&name)),
             env: Vec::new(),
             collect: Vec::new(),
             read: Box::new(move |output| {
@@ -172,11 +195,11 @@ fn line(wanted: &ScriptDependency) -> Result<String> {
     Ok(format!("{scope} {} {} {} {version}", coordinates.group, coordinates.artifact, coordinates.classifier))
 }
 
-/// Starts the driver from its source.
-fn argv(what: &str, more: Option<&str>) -> Vec<String> {
+/// Starts the driver from its source, with the folder that it reads.
+fn argv(java: &str, what: &str, from: &str, more: Option<&str>) -> Vec<String> {
     let options = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-XX:-UsePerfData", "-Xmx640m", "-Duser.home=/work"];
-    let own = ["/scripts/Maven.java", what, "/scripts", "/work"];
-    ["java"].iter().chain(&options).chain(&own).copied().chain(more).map(str::to_owned).collect()
+    let own = ["/scripts/Maven.java", what, from, "/work"];
+    [java].iter().chain(&options).chain(&own).copied().chain(more).map(str::to_owned).collect()
 }
 
 fn file(path: &str, content: String) -> Result<JobFile> {
