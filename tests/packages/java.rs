@@ -20,7 +20,7 @@ public class Main {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_script_runs_with_a_package_and_again_without_a_repository() {
-    twice("Main.java", SCRIPT, "[1,2]\n", PackageSources::default()).await;
+    twice("Main.java", SCRIPT, "[1,2]\n", 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -46,6 +46,13 @@ pub trait Ecosystem: fmt::Debug + Send + Sync + 'static {
     /// short line, or `Unavailable` where an index can't be reached.
     fn lock(&self, declared: &Declared, sources: &PackageSources, rules: Rules) -> Result<Step<DependencyLock>>;
 
+    /// A lock whose layer is in the language's place for packages while this lock's is installed, so that what many layers
+    /// have in common is made once. It has no such lock itself. `None`, as is the default, if there is no such thing.
+    fn base(&self, lock: &DependencyLock) -> Result<Option<DependencyLock>> {
+        let _ = lock;
+        Ok(None)
+    }
+
     /// Fetches the packages of a lock, compares their hashes, runs none of their code unless the rules
     /// allow it, and compiles what makes the start quicker. The step fails if the lock is for another
     /// platform than it finds itself on. A lock without packages of scope `build` has one layer for both

@@ -260,16 +260,71 @@ impl Shared {
         Rules { published_before: self.policy.minimum_age.map(before), install_scripts: self.policy.install_scripts }
     }
 
+    /// Finds the layer of a lock, or makes it, and before it the one that it is built upon.
+    async fn materialize(
+        self: &Arc<Self>,
+        lock: &DependencyLock,
+        wanted: LayerUse,
+        target: &PackageTarget,
+        progress: &dyn Progress,
+    ) -> Result<DependencyLayer> {
+        lock.verify()?;
+        self.policy.check_lock(lock)?;
+        let ecosystem = self.ecosystem(&lock.language)?;
+        // Without packages for the compiler alone both uses have one layer.
+        let has_more = lock.packages.iter().any(|it| it.scope == DependencyScope::Build);
+        let wanted = if has_more { wanted } else { LayerUse::Run };
+        let key = self.layer_key(ecosystem.as_ref(), lock, wanted, target);
+        let digest = lock.digest;
+        self.stores().await?;
+        let find = || {
+            let shared = Arc::clone(self);
+            blocking(move || shared.opened()?.layers.find(key, digest))
+        };
+        // Those whose layer is there do not wait for each other, nor for one that is under way.
+        if let Some(layer) = find().await? {
+            return Ok(layer);
+        }
+        let turn = self.flight(key).lock_owned().await;
+        if let Some(layer) = find().await? {
+            return Ok(layer);
+        }
+        let count = lock.packages_for(wanted).count() as u64;
+        let names: Vec<&str> = lock.packages_for(wanted).map(|it| it.name.as_str()).collect();
+        progress.report(&format!("fetching {}", shortened(&names)), 0, Some(count), Unit::Items);
+        let base = match ecosystem.base(lock)? {
+            Some(base) => Some(Box::pin(self.materialize(&base, wanted, target, progress)).await?),
+            None => None,
+        };
+        // It goes on when whoever asked first has left: others wait for it.
+        let build = tokio::spawn({
+            let (shared, lock, target) = (Arc::clone(self), lock.clone(), target.clone());
+            async move {
+                let _turn = turn;
+                shared.build(key, lock, wanted, target, base).await
+            }
+        });
+        build.await.map_err(|error| Error::internal("a layer's build did not end").with_source(error))??;
+        progress.report(&format!("fetched {}", shortened(&names)), count, Some(count), Unit::Items);
+        find().await?.ok_or_else(|| {
+            Error::new(ErrorKind::Unavailable, "the layer of the packages was removed at once; raise its budget")
+        })
+    }
+
     async fn build(
         self: Arc<Self>,
         key: Digest,
         lock: DependencyLock,
         wanted: LayerUse,
         target: PackageTarget,
+        base: Option<DependencyLayer>,
     ) -> Result<()> {
         let ecosystem = Arc::clone(self.ecosystem(&lock.language)?);
         let archive = match ecosystem.install(&lock, wanted, &self.sources, self.rules())? {
-            Some(step) => self.carry_out(step, ecosystem.limits(), &target).await?,
+            Some(step) => {
+                let layer = base.as_ref().map(|it| mounted(it.digest, &it.path, &target));
+                self.carry_out_with(layer, self.network.clone(), step, ecosystem.limits(), &target).await?
+            }
             // An archive without entries is nothing at all.
             None => Bytes::new(),
         };
@@ -280,14 +335,18 @@ impl Shared {
         if self.finished_in_place
             && let Some(step) = ecosystem.finish(&lock, wanted, &target)?
         {
-            let (source, at) = (staged.root().to_owned(), target.packages_dir.clone());
-            let layer = Some(LayerMount { digest: key, source, at });
+            let layer = Some(mounted(key, staged.root(), &target));
             let limits = ecosystem.limits();
             let more = self.carry_out_with(layer, NetworkPolicy::Off, step, limits, &target).await?;
             staged = blocking(move || staged.with(&more)).await?;
         }
         blocking(move || self.opened()?.layers.put(key, lock.digest, staged)).await
     }
+}
+
+/// A tree in the place where scripts have their packages.
+fn mounted(digest: Digest, tree: &Path, target: &PackageTarget) -> LayerMount {
+    LayerMount { digest, source: tree.to_owned(), at: target.packages_dir.clone() }
 }
 
 #[async_trait]
@@ -335,44 +394,7 @@ impl DependencyResolver for SandboxedResolver {
         target: &PackageTarget,
         progress: &dyn Progress,
     ) -> Result<DependencyLayer> {
-        let it = &self.0;
-        lock.verify()?;
-        it.policy.check_lock(lock)?;
-        let ecosystem = it.ecosystem(&lock.language)?;
-        // Without packages for the compiler alone both uses have one layer.
-        let has_more = lock.packages.iter().any(|it| it.scope == DependencyScope::Build);
-        let wanted = if has_more { wanted } else { LayerUse::Run };
-        let key = it.layer_key(ecosystem.as_ref(), lock, wanted, target);
-        let digest = lock.digest;
-        it.stores().await?;
-        let find = || {
-            let shared = Arc::clone(it);
-            blocking(move || shared.opened()?.layers.find(key, digest))
-        };
-        // Those whose layer is there do not wait for each other, nor for one that is under way.
-        if let Some(layer) = find().await? {
-            return Ok(layer);
-        }
-        let turn = it.flight(key).lock_owned().await;
-        if let Some(layer) = find().await? {
-            return Ok(layer);
-        }
-        let count = lock.packages_for(wanted).count() as u64;
-        let names: Vec<&str> = lock.packages_for(wanted).map(|it| it.name.as_str()).collect();
-        progress.report(&format!("fetching {}", shortened(&names)), 0, Some(count), Unit::Items);
-        // It goes on when whoever asked first has left: others wait for it.
-        let build = tokio::spawn({
-            let (shared, lock, target) = (Arc::clone(it), lock.clone(), target.clone());
-            async move {
-                let _turn = turn;
-                shared.build(key, lock, wanted, target).await
-            }
-        });
-        build.await.map_err(|error| Error::internal("a layer's build did not end").with_source(error))??;
-        progress.report(&format!("fetched {}", shortened(&names)), count, Some(count), Unit::Items);
-        find().await?.ok_or_else(|| {
-            Error::new(ErrorKind::Unavailable, "the layer of the packages was removed at once; raise its budget")
-        })
+        self.0.materialize(lock, wanted, target, progress).await
     }
 
     async fn search(&self, text: &str, limit: usize, target: &PackageTarget) -> Result<Vec<PackageSummary>> {
@@ -403,7 +425,7 @@ fn egress() -> EgressSettings {
 /// A few names, for people.
 fn shortened(names: &[&str]) -> String {
     match names {
-        [] => "nothing".to_owned(),
+        [] => "what the language itself needs".to_owned(),
         [first, second, third, rest @ ..] if !rest.is_empty() => {
             format!("{first}, {second}, {third} and {} more", rest.len())
         }

@@ -1,5 +1,5 @@
-# Fetches the modules of a lock, compares them with its go.sum, compiles them and the standard library, and leaves an
-# archive. Nothing of a module is run: the compiler reads it.
+# Fetches the modules of a lock, compares them with its go.sum, compiles them and, where no layer has it compiled, the
+# standard library, and leaves an archive. Nothing of a module is run: the compiler reads it.
 # Arguments: the job's folder, a folder to write to, then the packages of the standard library.
 set -eu
 scripts=$1 work=$2
@@ -9,6 +9,7 @@ mkdir -p "$module" "$work/tmp" "$layer/gomod" "$layer/gocache"
 cp "$scripts/module/"* "$module/"
 chmod u+w "$module/"*
 cd "$module"
+[ ! -d /packages/gocache ] || cp -R /packages/gocache "$layer/"
 
 # All is fetched and compared before anything is compiled. The index of packages that the Go command makes names folders,
 # which are elsewhere later; that of the standard library stays true.

@@ -8,6 +8,7 @@ use script_engine_core::packages::{DependencyLock, LockedPackage};
 use script_engine_core::{DependencyScope, Error, LanguageId, Result};
 
 use super::complaint;
+use super::standard::Standard;
 use crate::source_text;
 
 /// Modules of one lock.
@@ -64,6 +65,19 @@ struct Module {
     replaced: Option<(String, String)>,
     published: String,
     requires: BTreeSet<String>,
+}
+
+/// The lock of a script without modules, as its step decides it, for the same toolchain as another.
+pub(super) fn without_modules(lock: &DependencyLock, standard: Standard) -> Result<DependencyLock> {
+    let version = lock.platform.rsplit(" go").next().unwrap_or_default();
+    let language: Vec<&str> = version.split('.').take(2).collect();
+    let manifest = format!("{}\nmodule script\n\ngo {}\n", standard.line(), language.join("."));
+    let files = vec![
+        ("go.mod".to_owned(), Bytes::from(manifest)),
+        ("go.sum".to_owned(), Bytes::new()),
+        ("imports.go".to_owned(), Bytes::from(super::stub(standard, &[]))),
+    ];
+    DependencyLock::new(lock.language.clone(), lock.platform.clone(), Vec::new(), files)
 }
 
 /// Reads lines of `package|module|version|time|replacing module|its version|imports`.

@@ -73,7 +73,7 @@ impl Ecosystem for GoModules {
     }
 
     fn fingerprint(&self) -> String {
-        "go modules 1".to_owned()
+        "go modules 2".to_owned()
     }
 
     fn lock(&self, declared: &Declared, sources: &PackageSources, rules: Rules) -> Result<Step<DependencyLock>> {
@@ -101,6 +101,14 @@ impl Ecosystem for GoModules {
         })
     }
 
+    /// The standard library, which the layer of a script without modules has.
+    fn base(&self, lock: &DependencyLock) -> Result<Option<DependencyLock>> {
+        if lock.packages.is_empty() {
+            return Ok(None);
+        }
+        locked::without_modules(lock, standard_of(lock)).map(Some)
+    }
+
     fn install(
         &self,
         lock: &DependencyLock,
@@ -122,9 +130,8 @@ impl Ecosystem for GoModules {
                 executable: false,
             });
         }
-        let stub = lock.file("imports.go").map(|it| String::from_utf8_lossy(it).into_owned()).unwrap_or_default();
         let mut argv = argv("install.sh");
-        argv.extend(Standard::of(&stub).packages().into_iter().map(str::to_owned));
+        argv.extend(standard_of(lock).packages().into_iter().map(str::to_owned));
         let packages = lock.packages.clone();
         Ok(Some(Step {
             files,
@@ -167,6 +174,11 @@ fn argv(driver: &str) -> Vec<String> {
 
 fn file(path: &str, content: &str) -> Result<JobFile> {
     Ok(JobFile { path: RelPath::parse(path)?, content: Bytes::from(content.to_owned()), executable: false })
+}
+
+/// The part of the standard library that a lock is with.
+fn standard_of(lock: &DependencyLock) -> Standard {
+    Standard::of(&lock.file("imports.go").map(|it| String::from_utf8_lossy(it)).unwrap_or_default())
 }
 
 /// A package that imports all that a script may import, for the Go command to look at in the script's place.
