@@ -44,7 +44,8 @@ fn file_name(path: &str) -> &str {
 }
 
 /// Finds the language of a script: the one asked for (by its id, its title, or an extension or interpreter of it), else the one of
-/// the extension, else the one of the `#!` line. An extension or interpreter that no language has says nothing.
+/// the extension, else the one of the `#!` line. An extension that no language has says nothing; an interpreter is refused,
+/// since the script is not written for the one that would run it.
 ///
 /// Fails with `InvalidRequest` if two of them contradict each other, if none says anything, or if what was asked for
 /// does not exist; the message names what was found and what to do.
@@ -82,10 +83,19 @@ pub fn detect<'a>(
             format!("can't be told: {file}{line}; say which it is: {}", known(languages)),
         ));
     };
-    match said.iter().find(|(_, other)| other.id != info.id) {
+    if let Some((second, _)) = said.iter().find(|(_, other)| other.id != info.id) {
+        let message = format!("{first}, but {second}; change one of them so that they agree");
+        return Err(Error::invalid("language", message));
+    }
+    match line.filter(|it| !it.means(info) && !info.interpreters.is_empty()) {
         None => Ok(info),
-        Some((second, _)) => {
-            Err(Error::invalid("language", format!("{first}, but {second}; change one of them so that they agree")))
+        Some(line) => {
+            let (program, known) = (line.program.escape_debug(), info.interpreters.join(", "));
+            let message = format!(
+                "{first}, but the `#!` line names {program}, which runs no script here; take the line off, or name one \
+                 of {known}"
+            );
+            Err(Error::invalid("language", message))
         }
     }
 }
@@ -155,6 +165,7 @@ mod tests {
             language("bash", "Bash", &["sh", "bash"], &["bash", "sh"]),
             language("python", "Python", &["py"], &["python", "python3"]),
             language("typescript", "TypeScript/JavaScript", &["ts", "js"], &["node"]),
+            language("go", "Go", &["go"], &[]),
         ];
         let asked = (!asked.is_empty()).then(|| LanguageId::parse(asked).unwrap());
         let file = (!file.is_empty()).then(|| EntryPoint::parse(file).unwrap());
@@ -181,8 +192,8 @@ mod tests {
         check("", "", "#!/bin/sh\n", Ok("bash"));
         check("", "", "\u{feff}#! /usr/bin/env python3.12\r\nx", Ok("python"));
         check("", "script", "#!/usr/bin/env -S A=1 node --flag\n", Ok("typescript"));
-        check("python", "a.txt", "#!/usr/bin/perl\n", Ok("python"));
-        check("", "a.py", "#!/opt/pypy\n", Ok("python"));
+        check("python", "a.txt", "#!/opt/python3.13\n", Ok("python"));
+        check("go", "", "#!/usr/bin/anything\n", Ok("go"));
     }
 
     #[test]
@@ -195,6 +206,18 @@ mod tests {
             "a.sh",
             "",
             Err("`cobol` is not a language this engine knows; choose one of bash (.sh .bash), py"),
+        );
+        check(
+            "",
+            "a.sh",
+            "#!/bin/zsh\n",
+            Err("means bash, but the `#!` line names zsh, which runs no script here; take"),
+        );
+        check(
+            "python",
+            "a.txt",
+            "#!/usr/bin/perl\n",
+            Err("names perl, which runs no script here; take the line off, or name one of python, python3"),
         );
         check("", "a.txt", "x", Err("the file is `a.txt`; say which it is: bash"));
         check("", "", "#!/usr/bin/perl -w\n", Err("no file name was given and its `#!` line names perl; say"));

@@ -15,6 +15,8 @@ pub(crate) struct Options<'a> {
     pub(crate) with_word: &'a str,
     /// Whole options.
     pub(crate) whole: &'a [&'a str],
+    /// A program that starts the interpreter, and words by which it does no more than that: they are not passed on.
+    pub(crate) starter: Option<(&'a str, &'a [&'a str])>,
 }
 
 impl Options<'_> {
@@ -24,7 +26,11 @@ impl Options<'_> {
         let Some(line) = HashBang::read(source) else { return Ok(Vec::new()) };
         let mut words = line.arguments.into_iter();
         let mut options = Vec::new();
+        let starter = self.starter.filter(|it| it.0 == line.program).map_or(&[][..], |it| it.1);
         while let Some(word) = words.next() {
+            if starter.contains(&word.as_str()) {
+                continue;
+            }
             let takes_word = word.ends_with(|it| self.with_word.contains(it));
             if !self.knows(&word) {
                 let message = format!(
@@ -54,11 +60,14 @@ mod tests {
 
     #[test]
     fn options_are_passed_on_or_refused() {
-        let options = Options { letters: "eux", with_word: "o", whole: &["--posix"] };
+        let options = Options { letters: "eux", with_word: "o", whole: &["--posix"], starter: Some(("uv", &["run"])) };
         let read = |it: &str| options.read(it.as_bytes()).map(|it| it.join(" ")).map_err(|it| it.to_string());
         assert_eq!(read("echo"), Ok(String::new()));
         assert_eq!(read("#!/bin/bash -eu\n"), Ok("-eu".into()));
         assert_eq!(read("#!/usr/bin/env -S bash --posix -euo pipefail -x\n"), Ok("--posix -euo pipefail -x".into()));
+        assert_eq!(read("#!/usr/bin/env -S uv run\n"), Ok(String::new()));
+        assert!(read("#!/usr/bin/env -S uv run --with x\n").unwrap_err().contains("the option `--with`"));
+        assert!(read("#!/bin/bash run\n").unwrap_err().contains("the option `run`"));
         for (line, bad) in
             [("#!/bin/sh -c\n", "-c"), ("#!/bin/sh -\n", "-"), ("#!/bin/sh x", "x"), ("#!/bin/sh -o A\n", "")]
         {

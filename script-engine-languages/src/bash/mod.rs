@@ -19,7 +19,7 @@ pub struct Bash {
 }
 
 const OPTIONS: Options<'_> =
-    Options { letters: "aefhuvxBCET", with_word: "o", whole: &["--posix", "--norc", "--noprofile"] };
+    Options { letters: "aefhuvxBCET", with_word: "o", whole: &["--posix", "--norc", "--noprofile"], starter: None };
 
 impl Bash {
     /// Makes it. Fails never, in practice: its names are checked by the tests.
@@ -28,7 +28,7 @@ impl Bash {
             id: "bash",
             title: "Bash",
             extensions: &["sh", "bash"],
-            interpreters: &["bash", "sh"],
+            interpreters: &["bash", "sh", "dash", "ash"],
             entry_point: "main.sh",
             milli_cpus: 500,
             memory_mib: 256,

@@ -47,7 +47,7 @@ const SCRIPT_OPTIONS: [&str; 5] = [
 const SHARED_OPTIONS: [&str; 3] =
     ["-XX:SharedArchiveFile=/packages/classes.jsa", "-Xlog:disable", "-Xlog:all=warning:stderr"];
 
-const HASH_BANG: Options<'_> = Options { letters: "", with_word: "", whole: &[] };
+const HASH_BANG: Options<'_> = Options { letters: "", with_word: "", whole: &[], starter: None };
 
 /// The Java language.
 #[derive(Clone, Debug)]

@@ -21,7 +21,10 @@ const CHECK: &str = include_str!("check.py");
 /// Waits for a job while the interpreter starts.
 const HOOK: &str = include_str!("sitecustomize.py");
 
-const OPTIONS: Options<'_> = Options { letters: "uBOEsSIP", with_word: "", whole: &[] };
+/// The line by which a script with a block of packages is started on its own; the engine does the same for it.
+const UV: (&str, &[&str]) = ("uv", &["run", "--script", "-s", "--quiet", "-q"]);
+
+const OPTIONS: Options<'_> = Options { letters: "uBOEsSIP", with_word: "", whole: &[], starter: Some(UV) };
 
 /// Where a sandbox has the packages.
 const PACKAGES: &str = "/packages";
@@ -39,7 +42,7 @@ impl Python {
             id: "python",
             title: "Python",
             extensions: &["py"],
-            interpreters: &["python", "python3"],
+            interpreters: &["python", "python3", "uv"],
             entry_point: "main.py",
             milli_cpus: 1000,
             memory_mib: 512,

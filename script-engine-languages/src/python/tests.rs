@@ -66,6 +66,8 @@ fn a_script_finds_itself_and_utf_8() {
     let output = run_script("def f():\n    raise ValueError('no')\nf()\n", b"");
     let trace = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(trace.contains("File \"/scripts/main.py\", line 2, in f"), "{trace}");
+    let output = run_script("#!/usr/bin/env -S uv run --script\nimport sys\nprint(sys.orig_argv[1:-1])\n", b"");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "[]\n");
     let output = run_script("#!/usr/bin/python3 -O\nprint(__debug__)\n", b"");
     assert_eq!(output.stdout, &b"False\n"[..]);
 }

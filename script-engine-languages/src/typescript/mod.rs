@@ -32,6 +32,7 @@ const OPTIONS: Options<'_> = Options {
     letters: "",
     with_word: "",
     whole: &["--enable-source-maps", "--no-warnings", "--trace-warnings", "--use-strict"],
+    starter: None,
 };
 
 /// The TypeScript and JavaScript language.

@@ -1,5 +1,6 @@
 //! Makes one short line of what npm complains of, with the package's name and the reason.
 
+use script_engine_core::packages::LockedPackage;
 use script_engine_core::{Error, ErrorKind};
 use serde::Deserialize;
 
@@ -13,6 +14,19 @@ pub(super) struct Facts {
     code: Option<String>,
     detail: Option<String>,
     platform: Option<String>,
+}
+
+/// The error of a failure to install what a lock has.
+pub(super) fn of_lock(failure: &Failure<Facts>, packages: &[LockedPackage]) -> Error {
+    if failure.facts.code.as_deref() != Some("EINTEGRITY") {
+        return read(failure);
+    }
+    // npm names the hash, not whose it is.
+    let whose = packages.iter().find(|it| it.hashes.iter().any(|hash| failure.text.contains(hash.as_str())));
+    let name = whose.map_or("a package".to_owned(), |it| format!("{} {}", it.name, it.version));
+    invalid(&format!(
+        "{name} is not the file that was locked: its hash differs; save the script again if that is meant"
+    ))
 }
 
 /// The error of a failure.
@@ -51,9 +65,6 @@ pub(super) fn read(failure: &Failure<Facts>) -> Error {
         }
         "ENOVERSIONS" => too_young(text.strip_prefix("No versions available for ").unwrap_or(text)),
         "ERESOLVE" => conflict(detail),
-        "EINTEGRITY" => invalid(
-            "a package is not the file that was locked: its hash differs; save the script again if that is meant",
-        ),
         "ENOSPC" => invalid("take more space than there is to install packages in"),
         "EUSAGE" => invalid("the lock does not fit what is declared; save the script again"),
         "E401" | "E403" => {
@@ -132,6 +143,8 @@ fn last(text: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use script_engine_core::DependencyScope;
+
     use super::*;
 
     #[track_caller]
@@ -165,13 +178,27 @@ mod tests {
             "are in conflict: react@17.0.2 was found, and there is peer react@^18.2.0 from react-dom@18.2.0",
         );
         invalid("ERESOLVE", "", "", "are in conflict: npm finds no set of versions that fit");
-        invalid(
-            "EINTEGRITY",
-            "sha512-AAAA integrity checksum failed when using sha512: wanted sha512-AAAA but got sha512-y5KZ. (103973 bytes)",
-            "",
-            "a package is not the file that was locked: its hash differs; save the script again if that is meant",
-        );
         invalid("EWHATEVER", "npm error one\nnpm error two\n", "", "npm refuses: two");
+    }
+
+    #[test]
+    fn a_package_whose_hash_differs_is_named() {
+        let locked = |name: &str, hash: &str| LockedPackage {
+            name: name.into(),
+            version: "1.0.0".into(),
+            url: String::new(),
+            hashes: vec![hash.into()],
+            scope: DependencyScope::Runtime,
+            requires: Vec::new(),
+        };
+        let text = "sha512-AAAA integrity checksum failed when using sha512: wanted sha512-AAAA but got sha512-y5KZ. (103973 bytes)";
+        let facts = Facts { code: Some("EINTEGRITY".into()), ..Facts::default() };
+        let failure = Failure { text: text.to_owned(), facts };
+        let error = of_lock(&failure, &[locked("other", "sha512-BBBB"), locked("zod", "sha512-AAAA")]);
+        let expect =
+            "zod 1.0.0 is not the file that was locked: its hash differs; save the script again if that is meant";
+        assert_eq!(error.to_string(), format!("dependencies: {expect}"));
+        assert!(of_lock(&failure, &[]).to_string().starts_with("dependencies: a package is not"));
     }
 
     #[test]

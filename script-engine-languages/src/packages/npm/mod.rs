@@ -128,9 +128,10 @@ impl Ecosystem for Npm {
             let content = lock.file(name).ok_or_else(|| Error::internal("a lock of npm has not its files"))?;
             input = input.file(name, content.clone());
         }
+        let packages = lock.packages.clone();
         let step = INSTALL.step(
             input,
-            |failure| complaint::read(&failure),
+            move |failure| complaint::of_lock(&failure, &packages),
             |_: Value, layer| layer.ok_or_else(|| Error::internal("npm left no packages")),
         );
         step.map(Some)
