@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use script_engine_core::memory::MemoryCache;
+use script_engine_core::{DependencyScope, ScriptDependency};
 use script_engine_languages::packages::{PackageSettings, PackageSources};
 
 use crate::bench::{Bench, Folder, twice};
@@ -76,5 +77,36 @@ class Gson {
 ";
     let name = bench.save("Gson.java", source, &[]).await.expect("it is saved");
     assert_eq!(bench.run(&name).await, "the script's and null\n");
+    bench.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_package_for_the_compiler_works_in_it_and_is_not_there_later() {
+    let folder = Folder::new();
+    let bench = Bench::new(&folder, PackageSources::default()).await;
+    let lombok = ScriptDependency {
+        scope: DependencyScope::Build,
+        ..ScriptDependency::runtime("org.projectlombok:lombok", "1.18.42")
+    };
+    let body = "@lombok.Value class Point { int x, y; }
+
+public class Main {
+    public static void main(String[] args) throws Exception {
+        System.out.println(new Point(1, 2));
+        try {
+            Class.forName(\"lombok.Value\");
+        } catch (ClassNotFoundException expected) {
+            System.out.println(\"not there\");
+        }
+    }
+}
+";
+    let gson = format!("//DEPS com.google.code.gson:gson:2.13.1\n{body}")
+        .replace("new Point(1, 2)", "new com.google.gson.Gson().toJson(new Point(1, 2))");
+    for (source, expect) in [(body, "Point(x=1, y=2)\nnot there\n"), (gson.as_str(), "{\"x\":1,\"y\":2}\nnot there\n")]
+    {
+        let name = bench.save("Main.java", source, std::slice::from_ref(&lombok)).await.expect("it is saved");
+        assert_eq!(bench.run(&name).await, expect);
+    }
     bench.finish().await;
 }
