@@ -22,9 +22,10 @@ pub(super) struct Resolved {
     uris: String,
     /// For apt: records of the index.
     facts: String,
-    /// For apk: addresses, and hashes with file names.
+    /// For apk: addresses, hashes with file names, and a drawing of what needs what, in the language of Graphviz.
     urls: String,
     sums: String,
+    graph: String,
 }
 
 /// The packages of a lock. Of scope `build` is what only `build` needs.
@@ -79,19 +80,36 @@ fn of_apk(resolved: &Resolved) -> Result<Vec<LockedPackage>> {
     let base: BTreeSet<&str> = resolved.base.lines().collect();
     let sums: BTreeMap<&str, &str> =
         resolved.sums.lines().filter_map(|it| it.split_once("  ")).map(|(sum, file)| (file.trim(), sum)).collect();
-    let mut packages = Vec::new();
-    for url in resolved.urls.lines().map(str::trim).filter(|it| it.ends_with(".apk")) {
+    let mut found = Vec::new();
+    for url in resolved.urls.lines().map(str::trim) {
         let file = url.rsplit('/').next().unwrap_or_default();
-        let stem = file.trim_end_matches(".apk");
-        // `name-1.2.3-r4`
-        let Some((rest, revision)) = stem.rsplit_once('-') else { continue };
-        let Some((name, version)) = rest.rsplit_once('-') else { continue };
+        let Some((name, version)) = file.strip_suffix(".apk").and_then(apart) else { continue };
         if !base.contains(name) {
-            let hash = sums.get(file).copied().unwrap_or_default();
-            packages.push(locked(name, &format!("{version}-{revision}"), url, hash, Vec::new())?);
+            found.push((name, version, url, sums.get(file).copied().unwrap_or_default()));
         }
     }
-    Ok(packages)
+    let names: BTreeSet<&str> = found.iter().map(|it| it.0).collect();
+    let edges: BTreeSet<(&str, &str)> = resolved.graph.lines().filter_map(edge).collect();
+    let requires = |name: &str| {
+        let needed = edges.iter().filter(|it| it.0 == name && it.1 != name && names.contains(it.1));
+        needed.map(|it| it.1.to_owned()).collect()
+    };
+    found.iter().map(|(name, version, url, hash)| locked(name, version, url, hash, requires(name))).collect()
+}
+
+/// The name and the version of `name-1.2.3-r4`.
+fn apart(stem: &str) -> Option<(&str, &str)> {
+    let (rest, _) = stem.rsplit_once('-')?;
+    let (name, _) = rest.rsplit_once('-')?;
+    Some((name, &stem[name.len() + 1..]))
+}
+
+/// The two names of a line such as `"jq-1.7.1-r0" -> "musl-1.2.4-r2"[…];`.
+fn edge(line: &str) -> Option<(&str, &str)> {
+    let mut quoted = line.split('"');
+    let (_, from, arrow, to) = (quoted.next()?, quoted.next()?, quoted.next()?, quoted.next()?);
+    (arrow.trim() == "->").then_some(())?;
+    Some((apart(from)?.0, apart(to)?.0))
 }
 
 fn locked(name: &str, version: &str, url: &str, hash: &str, requires: Vec<String>) -> Result<LockedPackage> {
@@ -190,13 +208,20 @@ mod tests {
             platform: "alpine-3.19.1-x86_64".into(),
             manager: "apk".into(),
             base: "musl\n".into(),
-            urls: "https://mirror.test/v3.19/main/x86_64/musl-1.2.4_git20230717-r4.apk\nhttps://mirror.test/v3.19/main/x86_64/libjq-dev-1.7.1-r0.apk\n".into(),
-            sums: format!("{HASH}  musl-1.2.4_git20230717-r4.apk\n{HASH}  libjq-dev-1.7.1-r0.apk\n"),
+            urls: ["musl-1.2.4_git20230717-r4", "oniguruma-6.9.9-r0", "jq-dev-1.7.1-r0"]
+                .map(|it| format!("https://mirror.test/v3.19/main/x86_64/{it}.apk\n"))
+                .concat(),
+            sums: ["musl-1.2.4_git20230717-r4", "oniguruma-6.9.9-r0", "jq-dev-1.7.1-r0"]
+                .map(|it| format!("{HASH}  {it}.apk\n"))
+                .concat(),
+            // What apk 2.14 and 3 really draw.
+            graph: "digraph \"apkindex\" {\n  rankdir=LR;\n  node [shape=box];\n  \"jq-dev-1.7.1-r0\" -> \"musl-1.2.4_git20230717-r4\"[arrowhead=inv,label=\"so:libc.musl-x86_64.so.1\",];\n  \"jq-dev-1.7.1-r0\" -> \"oniguruma-6.9.9-r0\"[arrowhead=inv,label=\"so:libonig.so.5\",];\n}\n".into(),
             ..Resolved::default()
         };
-        let found = closure(&resolved, &["libjq-dev".into()], &[]).unwrap();
-        assert_eq!(found.len(), 1);
-        assert_eq!((found[0].name.as_str(), found[0].version.as_str()), ("libjq-dev", "1.7.1-r0"));
+        let found = closure(&resolved, &["jq-dev".into()], &[]).unwrap();
+        let told: Vec<_> =
+            found.iter().map(|it| (it.name.as_str(), it.version.as_str(), it.requires.join(" "))).collect();
+        assert_eq!(told, [("oniguruma", "6.9.9-r0", String::new()), ("jq-dev", "1.7.1-r0", "oniguruma".into())]);
     }
 
     #[test]

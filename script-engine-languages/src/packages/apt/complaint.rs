@@ -66,9 +66,7 @@ fn missing(text: &str) -> Option<Error> {
         if let Some(rest) = line.strip_prefix("E: Version '") {
             let (version, rest) = rest.split_once('\'')?;
             let name = rest.split('\'').nth(1)?;
-            return Some(invalid(&format!(
-                "{name}: the system's index has no version {version}; it keeps the newest alone, so ask for the beginning of a version such as `=1.*`"
-            )));
+            return Some(no_version(name, version));
         }
         if let Some(rest) = line.strip_prefix("E: Package '") {
             let name = rest.split('\'').next()?;
@@ -80,8 +78,25 @@ fn missing(text: &str) -> Option<Error> {
         if let Some(name) = line.strip_suffix(" (no such package):") {
             return Some(invalid(&format!("{name}: the system's index has no package of this name")));
         }
+        if let Some(name) = line.strip_suffix(" (not the newest):") {
+            return Some(invalid(&format!(
+                "{name}: the system's index has a newer version too, and apk fetches no other; ask for that one"
+            )));
+        }
+        // apk: `    breaks: world[jq=9]`
+        if let Some((name, version)) = line.strip_prefix("breaks: world[").and_then(|it| it.split_once('=')) {
+            let version = version.trim_start_matches('~').trim_end_matches(']');
+            return Some(no_version(name, version));
+        }
     }
     None
+}
+
+fn no_version(name: &str, version: &str) -> Error {
+    invalid(&format!(
+        "{name}: the system's index has no version {version}; it keeps the newest alone, so ask for the beginning of a \
+         version such as `=1.*`"
+    ))
 }
 
 fn conflict(text: &str) -> Option<Error> {
@@ -92,9 +107,13 @@ fn conflict(text: &str) -> Option<Error> {
 }
 
 fn changed(text: &str) -> Option<Error> {
-    text.contains("Hash Sum mismatch").then(|| {
-        invalid("a package is not the file that was locked: its hash differs; save the script again if that is meant")
-    })
+    // apt: `E: Failed to fetch http://mirror.test/a.deb  Hash Sum mismatch`; apk, by its driver: `a.apk Hash Sum mismatch`
+    let line = text.lines().map(str::trim).rfind(|it| it.ends_with("Hash Sum mismatch"))?;
+    let file = line.trim_end_matches("Hash Sum mismatch").trim().rsplit([' ', '/']).next().unwrap_or_default();
+    let file = if file.is_empty() { "a package" } else { file };
+    Some(invalid(&format!(
+        "{file} is not the file that was locked: its hash differs; save the script again if that is meant"
+    )))
 }
 
 fn unreachable(text: &str) -> Option<Error> {
@@ -154,7 +173,7 @@ mod tests {
         assert_eq!((error.kind(), error.to_string().as_str()), (kind, expect));
     }
 
-    // What apt 2.6 really prints, hosts put in its place.
+    // What apt 2.6 and apk 2.14 and 3.0 really print, hosts put in their place.
     #[test]
     fn the_package_and_the_reason_are_named() {
         let invalid =
@@ -177,7 +196,7 @@ mod tests {
         );
         invalid(
             "Err:1 http://mirror.test/a.deb\n  Hash Sum mismatch\nE: Failed to fetch http://mirror.test/a.deb  Hash Sum mismatch\nE: Download Failed\n",
-            "a package is not the file that was locked: its hash differs; save the script again if that is meant",
+            "a.deb is not the file that was locked: its hash differs; save the script again if that is meant",
         );
         invalid(
             "E: Failed to fetch http://mirror.test/a.deb  404  Not Found [IP: 1.2.3.4 80]\nE: Download Failed\n",
@@ -186,6 +205,18 @@ mod tests {
         invalid(
             "ERROR: unable to select packages:\n  no-such (no such package):\n    required by: world[no-such]\n",
             "no-such: the system's index has no package of this name",
+        );
+        invalid(
+            "ERROR: unable to select packages:\n  jq-1.7.1-r0:\n    breaks: world[jq=9]\n",
+            "jq: the system's index has no version 9; it keeps the newest alone, so ask for the beginning of a version such as `=1.*`",
+        );
+        invalid(
+            "  jq (not the newest):\n",
+            "jq: the system's index has a newer version too, and apk fetches no other; ask for that one",
+        );
+        invalid(
+            "jq-1.7.1-r0.apk Hash Sum mismatch\n",
+            "jq-1.7.1-r0.apk is not the file that was locked: its hash differs; save the script again if that is meant",
         );
         invalid("E: Something new\nE: Download Failed\n", "the package manager refuses: Something new");
         invalid("", "the package manager refuses: it says nothing");

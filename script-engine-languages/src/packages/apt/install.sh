@@ -23,7 +23,7 @@ apk_fetch() {
   for ((at = 0; at < ${#fetch[@]}; at += 3)); do
     wget -q -O "$own/files/${fetch[at + 1]}" "${fetch[at]}" >"$own/said" 2>&1 || failed "$own/said"
     printf '%s  %s\n' "${fetch[at + 2]#SHA256:}" "$own/files/${fetch[at + 1]}" >"$own/sum"
-    sha256sum -c -s "$own/sum" || { echo "${fetch[at + 1]} Hash Sum mismatch" >"$own/said"; failed "$own/said"; }
+    sha256sum -c "$own/sum" >"$own/said" 2>&1 || { echo "${fetch[at + 1]} Hash Sum mismatch" >"$own/said"; failed "$own/said"; }
     tar -xzf "$own/files/${fetch[at + 1]}" -C "$tree" >"$own/said" 2>&1 || failed "$own/said"
     rm -f "$own/files/${fetch[at + 1]}"
   done

@@ -29,16 +29,26 @@ apk_lock() {
   "${apk[@]}" add --initdb --no-scripts >"$own/said" 2>&1 || failed "$own/said"
   "${apk[@]}" update >"$own/said" 2>&1 || failed "$own/said"
   if [ -s "$here/search" ]; then
-    "${apk[@]}" search --description -- "$(cat "$here/search")" >"$own/found" 2>"$own/said" || failed "$own/said"
+    "${apk[@]}" search --verbose --description -- "$(cat "$here/search")" >"$own/found" 2>"$own/said" || failed "$own/said"
     answer found "$own/found"
   fi
-  mapfile -t wanted <"$here/wanted"
+  # The beginning of a version is asked for in apk's own way: `jq=1.*` as `jq=~1`.
+  mapfile -t wanted < <(sed -E 's/=(.*[^.*])\.?\*$/=~\1/' "$here/wanted")
+  # The solver decides; what fetches knows of no version, and takes the newest.
+  "${apk[@]}" add --simulate --no-scripts -- "${wanted[@]}" >"$own/chosen" 2>"$own/errors" || failed "$own/errors"
+  sed -n 's/^([0-9 ]*\/[0-9]*) Installing \([^ ]*\) (\([^)]*\)).*/\1 \2/p' "$own/chosen" >"$own/names"
+  mapfile -t names < <(cut -d' ' -f1 "$own/names")
+  "${apk[@]}" fetch --simulate --url -- "${names[@]}" >"$own/urls" 2>&1 || failed "$own/urls"
+  while read -r name version; do
+    grep -qF "/$name-$version.apk" "$own/urls" || echo "  $name (not the newest):"
+  done <"$own/names" >"$own/older"
+  [ ! -s "$own/older" ] || failed "$own/older"
   mkdir -p "$own/files"
-  "${apk[@]}" fetch --recursive --simulate --url -- "${wanted[@]}" >"$own/urls" 2>"$own/errors" || failed "$own/errors"
-  "${apk[@]}" fetch --recursive --output "$own/files" -- "${wanted[@]}" >"$own/said" 2>&1 || failed "$own/said"
+  "${apk[@]}" fetch --output "$own/files" -- "${names[@]}" >"$own/said" 2>&1 || failed "$own/said"
   (cd "$own/files" && sha256sum -- *.apk) >"$own/sums" 2>/dev/null
+  "${apk[@]}" dot -- "${names[@]}" >"$own/graph" 2>"$own/said" || failed "$own/said"
   apk info --quiet >"$own/base-names" 2>/dev/null || : >"$own/base-names"
-  answer urls "$own/urls" sums "$own/sums" base "$own/base-names"
+  answer urls "$own/urls" sums "$own/sums" graph "$own/graph" base "$own/base-names"
 }
 
 "${manager}_lock"

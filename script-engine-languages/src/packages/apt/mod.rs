@@ -74,7 +74,7 @@ impl Ecosystem for Apt {
     }
 
     fn fingerprint(&self) -> String {
-        "apt 1".to_owned()
+        "apt 2".to_owned()
     }
 
     fn lock(&self, declared: &Declared, sources: &PackageSources, rules: Rules) -> Result<Step<DependencyLock>> {

@@ -1,4 +1,4 @@
-//! Locks and layers by the machine's own apt and its sources, and by a stand-in for apk.
+//! Locks and layers by the machine's own apt and its sources.
 
 use script_engine_core::ErrorKind;
 
