@@ -27,7 +27,7 @@ apk_fetch() {
     tar -xzf "$own/files/${fetch[at + 1]}" -C "$tree" >"$own/said" 2>&1 || failed "$own/said"
     rm -f "$own/files/${fetch[at + 1]}"
   done
-  rm -rf "$tree"/.[A-Z]*
+  rm -rf "$tree"/.[A-Za-z]*
 }
 
 # The absolute path without `.` and `..`.
