@@ -1,10 +1,11 @@
 //! Brings the agent to where the daemon can start it: into a volume of its own by the agent's digest, filled
-//! once through a container that is never started, or into a file that the daemon mounts.
+//! once through a container that is never started; into a file that the daemon mounts; or, where volumes are
+//! refused, into a layer of the images that containers are made of.
 
 use std::fs;
 use std::io::{self, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use bollard::models::{ContainerCreateBody, HostConfig, Mount, MountType, VolumeCreateRequest};
 use bollard::query_parameters::{
@@ -13,7 +14,7 @@ use bollard::query_parameters::{
 use bytes::{Bytes, BytesMut};
 use futures_util::TryStreamExt as _;
 use script_engine_agent::AGENT;
-use script_engine_core::{Digest, OwnerId};
+use script_engine_core::{Digest, LayerMount, OwnerId};
 
 use crate::config::Delivery;
 use crate::daemon::Daemon;
@@ -30,6 +31,25 @@ const NO_LANGUAGE: &str = "none";
 /// Bytes that a tar archive adds to one file, at most.
 const ARCHIVE: usize = 16 << 10;
 
+/// How containers get the agent.
+#[derive(Clone, Debug)]
+pub(crate) enum Agent {
+    /// It is mounted.
+    Mount(Box<Mount>),
+    /// It is the uppermost layer of their image.
+    Layer(LayerMount),
+}
+
+impl Agent {
+    /// The layer that images need.
+    pub(crate) fn layer(&self) -> Option<&LayerMount> {
+        match self {
+            Self::Mount(_) => None,
+            Self::Layer(layer) => Some(layer),
+        }
+    }
+}
+
 /// For whom the agent is brought.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bringer<'a> {
@@ -45,24 +65,41 @@ pub(crate) struct Bringer<'a> {
 }
 
 impl Bringer<'_> {
-    /// Brings the agent, if it is not there, and says how containers mount it. What is made on the way is
+    /// Brings the agent, if it is not there, and says how containers get it. What is made on the way is
     /// removed, or found by the owner's reap.
-    pub(crate) async fn bring(self, delivery: Delivery) -> Result<Mount, DockerError> {
-        let digest = Digest::of(AGENT);
+    pub(crate) async fn bring(self, delivery: Delivery) -> Result<Agent, DockerError> {
         match delivery {
-            Delivery::Mounted => self.write(&digest),
-            Delivery::Copied => {
-                let name = format!("script-engine-agent-{}", digest.short());
-                let lock = self.lock().await?;
-                self.make_volume(&name, &digest).await?;
-                self.make_helper(&name).await?;
-                let filled = self.fill().await;
-                machine::remove(self.daemon, self.helper).await?;
-                filled?;
-                drop(lock);
-                Ok(agent_mount(MountType::VOLUME, &name, true))
+            Delivery::Mounted => {
+                Ok(Agent::Mount(Box::new(agent_mount(MountType::BIND, &self.write()?.to_string_lossy(), true))))
             }
+            Delivery::Layered => self.layer(),
+            Delivery::Copied => match self.volume().await {
+                Ok(mount) => Ok(Agent::Mount(Box::new(mount))),
+                Err(error) if error.is_refusal() => {
+                    tracing::warn!(%error, "the agent can't be in a volume; images get it as a layer");
+                    self.layer()
+                }
+                Err(error) => Err(error),
+            },
         }
+    }
+
+    async fn volume(self) -> Result<Mount, DockerError> {
+        let digest = Digest::of(AGENT);
+        let name = format!("script-engine-agent-{}", digest.short());
+        let lock = self.lock().await?;
+        self.make_volume(&name, &digest).await?;
+        self.make_helper(&name).await?;
+        let filled = self.fill().await;
+        machine::remove(self.daemon, self.helper).await?;
+        filled?;
+        drop(lock);
+        Ok(agent_mount(MountType::VOLUME, &name, true))
+    }
+
+    fn layer(self) -> Result<Agent, DockerError> {
+        let layer = LayerMount { digest: Digest::of(AGENT), source: self.write()?, at: AGENT_FOLDER.to_owned() };
+        Ok(Agent::Layer(layer))
     }
 
     /// Keeps other engines of the state folder from filling the volume at the same time.
@@ -77,9 +114,9 @@ impl Bringer<'_> {
         locked.await.map_err(io::Error::other).and_then(|it| it).map_err(failed)
     }
 
-    /// Writes the file, under a name that nobody reads until it is whole.
-    fn write(self, digest: &Digest) -> Result<Mount, DockerError> {
-        let folder = self.state_dir.join("docker").join(format!("agent-{}", digest.short()));
+    /// Writes the file, under a name that nobody reads until it is whole, and gives its folder.
+    fn write(self) -> Result<PathBuf, DockerError> {
+        let folder = self.state_dir.join("docker").join(format!("agent-{}", Digest::of(AGENT).short()));
         let path = folder.join(FILE);
         let failed = |source| DockerError::File { action: "can't write the agent to", path: path.clone(), source };
         let written = || -> io::Result<()> {
@@ -93,7 +130,7 @@ impl Bringer<'_> {
             fs::rename(&fresh, &path)
         };
         written().map_err(failed)?;
-        Ok(agent_mount(MountType::BIND, &folder.to_string_lossy(), true))
+        Ok(folder)
     }
 
     async fn make_volume(self, name: &str, digest: &Digest) -> Result<(), DockerError> {

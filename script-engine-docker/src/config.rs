@@ -177,8 +177,11 @@ fn duration<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<Duration,
 #[serde(rename_all = "snake_case")]
 pub enum Delivery {
     /// Through the daemon: the agent in a volume that is filled once, packages in an image that is made of the
-    /// language's image and them. Works with a daemon on another machine.
+    /// language's image and them. Works with a daemon on another machine. Where volumes are refused,
+    /// by a proxy before the daemon for instance, as `Layered`.
     Copied,
+    /// Through the daemon, and all in images: the agent is the uppermost layer.
+    Layered,
     /// As folders of this machine that are mounted read-only: for a daemon that sees the same files. Quicker for
     /// packages that are used once.
     Mounted,

@@ -80,6 +80,11 @@ impl DockerError {
         matches!(self, Self::Refused { status: 409 | 500, .. })
     }
 
+    /// Whether the daemon does not do what it was asked for, and would not the next time.
+    pub(crate) fn is_refusal(&self) -> bool {
+        matches!(self, Self::Refused { .. } | Self::Unsupported(_))
+    }
+
     /// Whether the daemon could not be spoken to, which may pass.
     pub(crate) fn is_unreachable(&self) -> bool {
         matches!(self, Self::Unreachable { .. } | Self::Slow { .. })

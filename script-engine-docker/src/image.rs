@@ -9,7 +9,7 @@ use bollard::query_parameters::{CreateImageOptionsBuilder, TagImageOptionsBuilde
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use script_engine_core::contract::Progress;
-use script_engine_core::{Digest, RuntimeSpec};
+use script_engine_core::{Digest, LayerMount, RuntimeSpec};
 use tokio::sync::OnceCell;
 
 use crate::config::{Config, Delivery};
@@ -37,30 +37,52 @@ pub(crate) struct Image {
     pub(crate) labels: HashMap<String, String>,
 }
 
+/// One image, found by the first who wants it.
+type Found = Arc<OnceCell<Arc<Image>>>;
+
 /// The images that were looked for.
 #[derive(Debug, Default)]
 pub(crate) struct Images {
-    known: Mutex<HashMap<RuntimeSpec, Arc<OnceCell<Arc<Image>>>>>,
+    /// By runtime, and whether the agent is in it.
+    known: Mutex<HashMap<(RuntimeSpec, bool), Found>>,
     made: AtomicU64,
 }
 
 impl Images {
-    /// Gets the image of a runtime in place. Calls for one runtime at the same time do the work once.
+    /// Gets the image of a runtime in place, with the agent as its uppermost layer if one is given. Calls for one runtime at the same time do the work once.
     pub(crate) async fn provide(
         &self,
         daemon: &Daemon,
         config: &Config,
         spec: &RuntimeSpec,
+        agent: Option<&LayerMount>,
         progress: &dyn Progress,
     ) -> Result<Arc<Image>, DockerError> {
         let bare = RuntimeSpec { layer: None, ..spec.clone() };
-        let base = self.cell(&bare);
-        let base = base.get_or_try_init(|| async { find(daemon, config, &bare, progress).await.map(Arc::new) }).await?;
-        let Some(layer) = spec.layer.as_ref().filter(|_| config.delivery == Delivery::Copied) else {
-            return Ok(Arc::clone(base));
-        };
-        let of = Ingredients { language: &spec.language, base, layer };
-        let cell = self.cell(spec);
+        let base = self.cell(&bare, false);
+        let found = base.get_or_try_init(|| async { find(daemon, config, &bare, progress).await.map(Arc::new) });
+        let mut image = Arc::clone(found.await?);
+        if let Some(packages) = spec.layer.as_ref().filter(|_| config.delivery != Delivery::Mounted) {
+            let of = Ingredients { language: &spec.language, base: &image, layer: packages };
+            image = self.put_on(daemon, config, (spec, false), of, progress).await?;
+        }
+        if let Some(agent) = agent {
+            let of = Ingredients { language: &spec.language, base: &image, layer: agent };
+            image = self.put_on(daemon, config, (spec, true), of, progress).await?;
+        }
+        Ok(image)
+    }
+
+    /// Puts a layer on an image, and keeps what comes of it for a runtime with or without the agent.
+    pub(crate) async fn put_on(
+        &self,
+        daemon: &Daemon,
+        config: &Config,
+        (spec, with_agent): (&RuntimeSpec, bool),
+        of: Ingredients<'_>,
+        progress: &dyn Progress,
+    ) -> Result<Arc<Image>, DockerError> {
+        let cell = self.cell(spec, with_agent);
         let image = cell.get_or_try_init(|| async {
             let image = Box::pin(layer::provide(daemon, config, of, progress)).await?;
             self.made.fetch_add(1, Ordering::Relaxed);
@@ -71,7 +93,7 @@ impl Images {
         Ok(Arc::clone(image))
     }
 
-    /// How often an image with packages was got in place.
+    /// How often an image was got in place that is made here.
     pub(crate) fn made(&self) -> u64 {
         self.made.load(Ordering::Relaxed)
     }
@@ -83,26 +105,27 @@ impl Images {
         images.filter(|it| Arc::strong_count(it) > 1).map(|it| it.id.clone()).collect()
     }
 
-    /// The ids of the images with packages that were got in place here.
+    /// The ids of the images made here that were got in place.
     pub(crate) fn own(&self) -> HashSet<String> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let layered = known.iter().filter(|(spec, _)| spec.layer.is_some());
+        let layered = known.iter().filter(|((spec, with_agent), _)| spec.layer.is_some() || *with_agent);
         layered.filter_map(|(_, it)| it.get()).map(|it| it.id.clone()).collect()
     }
 
-    fn cell(&self, spec: &RuntimeSpec) -> Arc<OnceCell<Arc<Image>>> {
+    fn cell(&self, spec: &RuntimeSpec, with_agent: bool) -> Found {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= REMEMBERED && !known.contains_key(spec) {
+        let key = (spec.clone(), with_agent);
+        if known.len() >= REMEMBERED && !known.contains_key(&key) {
             known.clear();
         }
-        Arc::clone(known.entry(spec.clone()).or_default())
+        Arc::clone(known.entry(key).or_default())
     }
 
     /// Looks again for what was found to be gone.
     pub(crate) fn forget(&self, spec: &RuntimeSpec) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.remove(spec);
-        known.remove(&RuntimeSpec { layer: None, ..spec.clone() });
+        let bare = RuntimeSpec { layer: None, ..spec.clone() };
+        known.retain(|(it, _), _| it != spec && *it != bare);
     }
 
     /// Looks again for images that were removed.
@@ -154,13 +177,13 @@ async fn find(
     })
 }
 
-/// The id of an image with nothing in it, which is made if it is not there: the agent needs nothing.
-pub(crate) async fn empty(daemon: &Daemon, config: &Config) -> Result<String, DockerError> {
+/// An image with nothing in it, which is made if it is not there: the agent needs nothing.
+pub(crate) async fn empty(daemon: &Daemon, config: &Config) -> Result<Image, DockerError> {
     const ACTION: &str = "make an empty image";
     let (repository, tag) = (format!("{}-runtime/empty", config.image_prefix), "1");
     let name = format!("{repository}:{tag}");
     if let Some(image) = look(daemon, &name, "none").await? {
-        return Ok(image.id);
+        return Ok(image);
     }
     let options = CreateImageOptionsBuilder::default().from_src("-").repo(&repository).tag(tag).build();
     let api = daemon.api().await?;
@@ -177,7 +200,7 @@ pub(crate) async fn empty(daemon: &Daemon, config: &Config) -> Result<String, Do
         daemon.call("name an image", api.tag_image(&id, Some(options))).await?;
     }
     let image = look(daemon, &name, "none").await?;
-    image.map(|it| it.id).ok_or_else(|| DockerError::Unsupported(format!("the Docker Engine does not keep {name}")))
+    image.ok_or_else(|| DockerError::Unsupported(format!("the Docker Engine does not keep {name}")))
 }
 
 /// What the daemon has under a name.

@@ -11,7 +11,6 @@ use script_engine_core::{Capability, Error, ErrorKind, Limits, Mechanism, Restri
 use crate::error::DockerError;
 use crate::flavour::Flavour;
 use crate::guest;
-use crate::image::{self, Image};
 use crate::posture;
 use crate::runtime::Shared;
 
@@ -83,9 +82,8 @@ pub(crate) async fn prove(shared: &Arc<Shared>) -> Result<(Facts, Capability)> {
     let facts = facts(shared).await?;
     let claimed = facts.capability();
     let spec = BootSpec::new(Limits::default());
-    let id = image::empty(&shared.daemon, &shared.config).await?;
-    let image = Image { name: "empty".to_owned(), id, ..Image::default() };
     let runtime = RuntimeSpec { language: "probe".to_owned(), image: String::new(), layer: None };
+    let image = shared.empty_image(&runtime).await?;
     let (booted, script_id) = shared.boot(&image, &runtime, &spec, &facts, &claimed).await?;
     let mut sandbox = AgentSandbox::connect(booted, SessionSettings::default()).await?;
     let build = sandbox.build().to_owned();

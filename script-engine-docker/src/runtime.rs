@@ -8,23 +8,23 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bollard::models::Mount;
 use bollard::query_parameters::ListContainersOptionsBuilder;
 use script_engine_agent::profile::{self, Profile};
 use script_engine_core::contract::{
     BootSpec, Booted, ExecutorInfo, Filter, GcReport, Isolation, OwnerStatus, Progress, ReapReport, RuntimeLease,
-    RuntimeManager, SandboxPaths, Target,
+    RuntimeManager, SandboxPaths, Target, Unheard,
 };
 use script_engine_core::{Capability, Enforced, Error, Mechanism, OwnerId, Restriction, Result, RuntimeSpec};
 use tokio::sync::{OnceCell, oneshot};
 
-use crate::agent::Bringer;
+use crate::agent::{Agent, Bringer};
 use crate::config::{Config, Delivery};
 use crate::daemon::Daemon;
 use crate::error::DockerError;
 use crate::garbage;
 use crate::guest::{self, Guest};
 use crate::image::{self, Image, Images};
+use crate::layer::Ingredients;
 use crate::machine::{self, Container};
 use crate::owner::{Owner, Owners};
 use crate::plan::{self, OWNER_LABEL, STATE_LABEL, Wanted};
@@ -44,7 +44,7 @@ pub(crate) struct Shared {
     owner: Arc<Owner>,
     images: Images,
     /// How containers mount the agent, once it is there.
-    agent: OnceCell<Mount>,
+    agent: OnceCell<Agent>,
     numbers: AtomicU64,
     filter: Arc<Filter>,
     /// What the probe found; a probe that failed leaves the backend refusing.
@@ -99,7 +99,7 @@ impl RuntimeManager for Manager {
 
     async fn provide(&self, spec: &RuntimeSpec, progress: &dyn Progress) -> Result<RuntimeLease> {
         let before = self.0.images.made();
-        let image = Box::pin(self.0.images.provide(&self.0.daemon, &self.0.config, spec, progress)).await?;
+        let image = Box::pin(self.0.image(spec, progress)).await?;
         if self.0.images.made() > before {
             // Nobody waits for it, and what can't be removed now is looked at again.
             let shared = Arc::clone(&self.0);
@@ -219,7 +219,7 @@ impl Shared {
     }
 
     /// Brings the agent to the daemon, once.
-    async fn agent(&self) -> Result<&Mount, DockerError> {
+    async fn agent(&self) -> Result<&Agent, DockerError> {
         let bring = Box::pin(async {
             let (_, helper) = self.next_name();
             let bringer = Bringer {
@@ -228,11 +228,25 @@ impl Shared {
                 state: self.owners.name(),
                 state_dir: &self.config.state_dir,
                 helper: &helper,
-                image: &image::empty(&self.daemon, &self.config).await?,
+                image: &image::empty(&self.daemon, &self.config).await?.id,
             };
             bringer.bring(self.config.delivery).await
         });
         self.agent.get_or_try_init(|| bring).await
+    }
+
+    /// Gets the image of a runtime in place.
+    pub(crate) async fn image(&self, spec: &RuntimeSpec, progress: &dyn Progress) -> Result<Arc<Image>, DockerError> {
+        let agent = self.agent().await?.layer();
+        self.images.provide(&self.daemon, &self.config, spec, agent, progress).await
+    }
+
+    /// Gets an image in place that has nothing in it but what the agent needs.
+    pub(crate) async fn empty_image(&self, spec: &RuntimeSpec) -> Result<Arc<Image>, DockerError> {
+        let image = image::empty(&self.daemon, &self.config).await?;
+        let Some(layer) = self.agent().await?.layer() else { return Ok(Arc::new(image)) };
+        let of = Ingredients { language: &spec.language, base: &image, layer };
+        self.images.put_on(&self.daemon, &self.config, (spec, true), of, &Unheard).await
     }
 
     /// Boots a container that is claimed to be as `capability` says. Gives its script's user id too.
@@ -255,7 +269,10 @@ impl Shared {
         } else {
             capability.clone()
         };
-        let mut mounts = vec![self.agent().await?.clone()];
+        let mut mounts = match self.agent().await? {
+            Agent::Mount(mount) => vec![mount.as_ref().clone()],
+            Agent::Layer(_) => Vec::new(),
+        };
         mounts
             .extend(runtime.layer.iter().filter(|_| self.config.delivery == Delivery::Mounted).map(plan::layer_mount));
         let (number, name) = self.next_name();

@@ -12,6 +12,8 @@ mod layers;
 #[expect(dead_code, reason = "registries with a login are for others")]
 #[path = "daemon/private.rs"]
 mod private;
+#[path = "daemon/proxy.rs"]
+mod proxy;
 #[path = "daemon/recovery.rs"]
 mod recovery;
 
@@ -57,6 +59,7 @@ fn trials(endpoint: &str) -> Vec<Trial> {
         layers::an_empty_daemon_pulls_what_another_built,
         layers::what_nobody_uses_is_removed_and_made_again,
         layers::a_cache_that_is_off_keeps_its_own_no_longer_than_it_is_used,
+        layers::the_agent_is_in_images_where_volumes_are_refused,
         recovery::a_disk_that_is_full_is_said_and_leaves_nothing,
         recovery::a_registry_that_is_away_matters_only_where_there_is_no_copy,
         recovery::what_is_removed_underneath_ends_clearly,

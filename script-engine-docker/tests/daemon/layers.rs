@@ -10,6 +10,7 @@ use script_engine_docker::{Config, Delivery, ImageCache, Manager};
 
 use crate::bench::{BASH, Ended, Folder, Heard, config, executor, fresh_owner, job, run};
 use crate::private::{Private, Registry, docker};
+use crate::proxy::Proxy;
 
 /// A tree as packages have: deep, with programs and links.
 fn tree(folder: &Path, text: &str) -> LayerMount {
@@ -153,4 +154,30 @@ pub(crate) async fn a_cache_that_is_off_keeps_its_own_no_longer_than_it_is_used(
     assert_eq!(count(), 1, "its own is gone, and the neighbour's is not");
     assert_eq!(keeps.collect_garbage(0).await.unwrap().removed, 1);
     keeps.shutdown().await.unwrap();
+}
+
+pub(crate) async fn the_agent_is_in_images_where_volumes_are_refused(endpoint: &str) {
+    let (folder, proxy) = (Folder::new(), Proxy::start(endpoint));
+    let packages = spec(tree(&folder.0, "packages"));
+    let prefix = format!("agent-{}", std::process::id());
+    for (delivery, refused) in [(Delivery::Copied, 1), (Delivery::Layered, 2)] {
+        let mut config = config(&proxy.endpoint(), &folder.0.join(format!("{delivery:?}")));
+        config.delivery = delivery;
+        config.images.insert("bash".into(), BASH.to_owned());
+        config.image_prefix.clone_from(&prefix);
+        let executor = executor(config.clone(), fresh_owner()).await;
+        let ended = run(&executor, job("echo >/.script-engine/agent", "plain")).await.unwrap();
+        assert!(matches!(&ended, Ended::Exited(_, text) if text.ends_with("Read-only file system\n")), "{ended:?}");
+        executor.shutdown().await.unwrap();
+        assert_eq!(proxy.refused(), refused, "{delivery:?}");
+        reads(config, &packages, "packages").await;
+    }
+    // With the agent, with packages, with both, made once; and the one in which is looked what holds.
+    let images = docker(endpoint, &["images", "--quiet", &format!("{prefix}-runtime/bash")]);
+    assert_eq!(images.lines().count(), 3, "{images}");
+    let manager = Manager::open(Config { image_prefix: prefix.clone(), ..config(endpoint, &folder.0) }, fresh_owner());
+    let manager = manager.unwrap();
+    assert_eq!(manager.collect_garbage(0).await.unwrap().removed, 4);
+    docker(endpoint, &["rmi", &format!("{prefix}-runtime/empty:1")]);
+    manager.shutdown().await.unwrap();
 }
