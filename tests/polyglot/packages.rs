@@ -130,6 +130,20 @@ async fn python_runs_with_packages_of_its_index() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn python_has_the_packages_of_its_lock_and_not_the_machine_s() {
+    let plain = "import importlib.util\nprint(importlib.util.find_spec('pip') is None)\n";
+    let folder = Folder::new();
+    let bench = Bench::new(&folder.0, PackageSources::of_this_machine()).await;
+    let locked = format!("# /// script\n# dependencies = [\"idna==3.6\"]\n# ///\n{plain}");
+    for (source, expect) in [(plain, "False"), (locked.as_str(), "True")] {
+        bench.save("main.py", source).await.expect("it is saved");
+        let record = bench.run().await;
+        assert_eq!(stdout(&record).trim_end(), expect, "{}", story(&record));
+    }
+    bench.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_script_may_be_named_like_its_package() {
     let source = "# /// script\n# dependencies = [\"idna==3.6\"]\n# ///\nimport idna\nprint(idna.__version__)\n";
     runs("idna.py", source, "3.6", "idna").await;

@@ -22,6 +22,20 @@ def without_own_modules():
             shutil.rmtree(path) if os.path.isdir(path) else os.remove(path)
 
 
+def apart():
+    """Keeps the machine's own packages from a script that says which it needs. What packages want to have done at each start
+    is done, as in a site folder. A package that has the module has its way."""
+    path = os.path.join(TREE, "sitecustomize.py")
+    if os.path.exists(path):
+        return
+    starts = "import site\n\nsite.addsitedir('/packages')\n" if any(it.endswith(".pth") for it in os.listdir(TREE)) else ""
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(
+            "# Packages of the machine are not those that were locked.\nimport sys\n\n"
+            "sys.path[:] = [it for it in sys.path if not it.endswith(('/dist-packages', '/site-packages'))]\n" + starts
+        )
+
+
 def entry(info):
     info.uid = info.gid = info.mtime = 0
     info.uname = info.gname = ""
@@ -53,6 +67,7 @@ else:
     if code != 0:
         failed(text, **facts(text))
 without_own_modules()
+apart()
 compileall.compile_dir(
     TREE, quiet=2, stripdir=TREE, prependdir="/packages", invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH
 )

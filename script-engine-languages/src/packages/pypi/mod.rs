@@ -91,7 +91,7 @@ impl Ecosystem for PyPi {
     }
 
     fn fingerprint(&self) -> String {
-        "pypi 1".to_owned()
+        "pypi 2".to_owned()
     }
 
     fn lock(&self, declared: &Declared, sources: &PackageSources, rules: Rules) -> Result<Step<DependencyLock>> {
