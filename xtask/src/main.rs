@@ -5,6 +5,7 @@ mod cgroup2;
 mod command;
 mod docker;
 mod examples;
+mod fuzz;
 mod host_crate;
 mod images;
 mod initramfs;
@@ -26,6 +27,7 @@ usage: cargo xtask <command>
                  of them only `cargo test` is run
   setup          only set up what the tests need
   examples       run every example
+  fuzz           feed what reads scripts with sources that nobody would write: [SECONDS [TARGET...]]
   images         make the runtime images for containers, where they are not there or have changed: of the
                  official ones if their registry answers, else of packages; [LANGUAGE...] [--from REGISTRY],
                  which has the official ones instead of their own
@@ -41,6 +43,11 @@ fn main() -> ExitCode {
         ["test", rest @ ..] => suite::test(rest),
         ["setup"] => setup::ensure(setup::TESTS).and_then(|()| runtime::for_tests()),
         ["examples"] => setup::ensure(setup::TESTS).and_then(|()| examples::run_all()),
+        ["fuzz"] => setup::ensure(setup::TESTS).and_then(|()| fuzz::test()),
+        ["fuzz", seconds, named @ ..] => match seconds.parse() {
+            Ok(seconds) => fuzz::fuzz(seconds, named),
+            Err(_) => Err(format!("`{seconds}` is no number of seconds; say `fuzz [SECONDS [TARGET...]]`").into()),
+        },
         ["images", rest @ ..] => images_of(rest),
         ["test-docker", rest @ ..] => docker::test_with(rest),
         ["docker", command @ ..] => docker::with_engine(command),

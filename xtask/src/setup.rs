@@ -32,6 +32,7 @@ pub(crate) const TESTS: &[Need] = &[
     need("mvn", "maven"),
     need("pg_ctlcluster", "postgresql"),
     need("cc", "gcc"),
+    need("c++", "g++"),
     need("musl-gcc", "musl-tools"),
     need("perl", "perl-base"),
     need("unshare", "util-linux"),

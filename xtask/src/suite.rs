@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use crate::command::{cargo, root, run};
 use crate::metadata::Metadata;
-use crate::{Outcome, cgroup2, docker, examples, host_crate, runtime, setup};
+use crate::{Outcome, cgroup2, docker, examples, fuzz, host_crate, runtime, setup};
 
 /// Sets up the machine, then runs every test; `arguments`, if there are any, go to `cargo test`, which is then all that runs.
 pub(crate) fn test(arguments: &[&str]) -> Outcome {
@@ -45,6 +45,7 @@ const PARTS: &[Part] = &[
     Part { name: "unit, integration and documentation tests", run: cargo_tests },
     Part { name: "examples", run: examples::run_all },
     Part { name: "a host outside the workspace", run: host_crate::build },
+    Part { name: "fuzzing", run: fuzz::test },
     Part { name: "control groups, version 2", run: cgroup2::test },
     Part { name: "containers of a Docker Engine", run: docker::test },
 ];

@@ -54,8 +54,8 @@ pub trait Ecosystem: fmt::Debug + Send + Sync + 'static {
     }
 
     /// Fetches the packages of a lock, compares their hashes, runs none of their code unless the rules
-    /// allow it, and compiles what makes the start quicker. The step fails if the lock is for another
-    /// platform than it finds itself on. A lock without packages of scope `build` has one layer for both
+    /// allow it, and compiles what makes the start quicker. The step fails if packages of the lock
+    /// are for another platform than it finds itself on. A lock without packages of scope `build` has one layer for both
     /// uses, and is asked for with `Run`. `None` if a layer of this use has nothing in it.
     fn install(
         &self,
