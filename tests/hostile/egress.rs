@@ -203,11 +203,9 @@ async fn names_that_lead_to_forbidden_addresses(bench: &Bench) {
     let source = format!("{SAY}\nfor number in range({}): say(f'n{{number}}.example', 80)\n", all.len());
     let record = bench.run("python", &source, open(&entries)).await;
     for line in crate::bench::stdout(&record).lines() {
-        assert!(
-            line.ends_with("ConnectionResetError") || line.ends_with("BrokenPipeError"),
-            "{line}: {}",
-            story(&record)
-        );
+        // Where the program meets the reset, and so its name, depends on how far it is then.
+        let met = ["ConnectionResetError", "BrokenPipeError", "OSError"];
+        assert!(met.iter().any(|it| line.ends_with(it)), "{line}: {}", story(&record));
     }
     let found = connections(&record);
     assert_eq!(found.len(), all.len(), "{found:?}");

@@ -52,6 +52,8 @@ impl Podman {
             .arg(folder.join("run"))
             .args(["--cgroup-manager", "cgroupfs", "--log-level", "info", "system", "service", "--time=0", &host])
             .env("CONTAINERS_CONF", folder.join("containers.conf"))
+            // It forgets the archives that it was given.
+            .env("TMPDIR", &folder)
             // Its monitors leave files where they were started.
             .current_dir(&folder)
             .stdin(Stdio::null())
