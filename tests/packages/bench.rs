@@ -15,7 +15,7 @@ use script_engine_core::{
     ScriptDependency, ScriptDraft, ScriptName, Shutdown,
 };
 use script_engine_languages::packages::{
-    PackageCounts, PackageSettings, PackageSources, SandboxedResolver, ecosystems,
+    Ecosystem, PackageCounts, PackageSettings, PackageSources, SandboxedResolver, ecosystems,
 };
 use script_engine_sandbox::{Config, Manager};
 
@@ -62,11 +62,21 @@ impl Bench {
 
     /// An engine that keeps compiled forms in `compiled`.
     pub(crate) async fn with(folder: &Folder, settings: PackageSettings, compiled: Arc<MemoryCache>) -> Self {
+        Self::of(folder, settings, compiled, ecosystems()).await
+    }
+
+    /// An engine with ecosystems of a test's own.
+    pub(crate) async fn of(
+        folder: &Folder,
+        settings: PackageSettings,
+        compiled: Arc<MemoryCache>,
+        ecosystems: Vec<Arc<dyn Ecosystem>>,
+    ) -> Self {
         let owner = OwnerId::from_bits(UuidIds.fresh());
         let manager = Manager::open(Config::new(folder.path().join("state")), owner).expect("the backend opens");
         let executor = PooledExecutor::new(Arc::new(manager), SessionSettings::default()).await.expect("a sandbox");
         let executor: Arc<dyn ScriptExecutor> = Arc::new(executor);
-        let resolver = SandboxedResolver::new(Arc::clone(&executor), ecosystems(), Arc::new(SystemClock), settings);
+        let resolver = SandboxedResolver::new(Arc::clone(&executor), ecosystems, Arc::new(SystemClock), settings);
         let resolver = Arc::new(resolver);
         let builder = Engine::builder(executor).with_owner(owner);
         let builder = script_engine_languages::builtin().into_iter().fold(builder, EngineBuilder::with_language);

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use script_engine_core::contract::{PackageTarget, Step};
 use script_engine_core::memory::MemoryCache;
-use script_engine_core::{DependencyScope, ScriptDependency};
-use script_engine_languages::packages::{PackageSettings, PackageSources};
+use script_engine_core::packages::{Declared, DependencyLock, LayerUse, PackageSummary};
+use script_engine_core::{DependencyScope, LanguageId, Limits, Result, ScriptDependency};
+use script_engine_languages::packages::{Ecosystem, LayerStep, MavenPackages, PackageSettings, PackageSources, Rules};
 
 use crate::bench::{Bench, Folder, twice};
 
@@ -108,5 +110,58 @@ public class Main {
         let name = bench.save("Main.java", source, std::slice::from_ref(&lombok)).await.expect("it is saved");
         assert_eq!(bench.run(&name).await, expect);
     }
+    bench.finish().await;
+}
+
+/// Maven packages whose layers can't be finished.
+#[derive(Debug)]
+struct Unfinished(MavenPackages);
+
+impl Ecosystem for Unfinished {
+    fn language(&self) -> &LanguageId {
+        self.0.language()
+    }
+
+    fn limits(&self) -> Limits {
+        self.0.limits()
+    }
+
+    fn fingerprint(&self) -> String {
+        self.0.fingerprint()
+    }
+
+    fn lock(&self, declared: &Declared, sources: &PackageSources, rules: Rules) -> Result<Step<DependencyLock>> {
+        self.0.lock(declared, sources, rules)
+    }
+
+    fn install(
+        &self,
+        lock: &DependencyLock,
+        wanted: LayerUse,
+        sources: &PackageSources,
+        rules: Rules,
+    ) -> Result<Option<LayerStep>> {
+        self.0.install(lock, wanted, sources, rules)
+    }
+
+    fn finish(&self, lock: &DependencyLock, wanted: LayerUse, target: &PackageTarget) -> Result<Option<LayerStep>> {
+        let mut step = self.0.finish(lock, wanted, target)?.expect("a step");
+        step.argv = vec!["false".to_owned()];
+        Ok(Some(step))
+    }
+
+    fn search(&self, text: &str, limit: usize, sources: &PackageSources) -> Result<Step<Vec<PackageSummary>>> {
+        self.0.search(text, limit, sources)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_layer_that_can_t_be_finished_is_used_as_it_is() {
+    let folder = Folder::new();
+    let ecosystems: Vec<Arc<dyn Ecosystem>> = vec![Arc::new(Unfinished(MavenPackages::new().unwrap()))];
+    let settings = PackageSettings::new(folder.path().join("packages"));
+    let bench = Bench::of(&folder, settings, Arc::default(), ecosystems).await;
+    let name = bench.save("Main.java", SHARED, &[]).await.expect("it is saved");
+    assert_eq!(bench.run(&name).await, "false\n");
     bench.finish().await;
 }

@@ -66,8 +66,8 @@ pub trait Ecosystem: fmt::Debug + Send + Sync + 'static {
     ) -> Result<Option<LayerStep>>;
 
     /// Makes what lets scripts start sooner and must be made where they will find the packages: the step has them at the
-    /// language's place for them, and no network. What its archive has is added to the layer. `None`, as is the default,
-    /// if there is no such thing.
+    /// language's place for them, and no network. What its archive has is added to the layer; if it fails, the layer does
+    /// without. `None`, as is the default, if there is no such thing.
     fn finish(&self, lock: &DependencyLock, wanted: LayerUse, target: &PackageTarget) -> Result<Option<LayerStep>> {
         let _ = (lock, wanted, target);
         Ok(None)

@@ -337,8 +337,12 @@ impl Shared {
         {
             let layer = Some(mounted(key, staged.root(), &target));
             let limits = ecosystem.limits();
-            let more = self.carry_out_with(layer, NetworkPolicy::Off, step, limits, &target).await?;
-            staged = blocking(move || staged.with(&more)).await?;
+            match self.carry_out_with(layer, NetworkPolicy::Off, step, limits, &target).await {
+                Ok(more) => staged = blocking(move || staged.with(&more)).await?,
+                Err(error) if error.kind() == ErrorKind::Closed => return Err(error),
+                // Scripts start slower, and are the same.
+                Err(error) => tracing::warn!(%error, lock = %lock.digest, "a layer could not be finished"),
+            }
         }
         blocking(move || self.opened()?.layers.put(key, lock.digest, staged)).await
     }

@@ -39,6 +39,7 @@ import java.util.function.Function;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.zip.ZipEntry;
+import java.util.zip.ZipException;
 import java.util.zip.ZipFile;
 import javax.net.ssl.SSLContext;
 import javax.net.ssl.TrustManagerFactory;
@@ -48,6 +49,8 @@ import javax.tools.ToolProvider;
 public class Maven {
     static final int TRIES = 3;
     static final int AT_ONCE = 8;
+    /** Classes in one archive: it takes some ten kilobytes for each, and memory several times that while it is made. */
+    static final int MOST_CLASSES = 10_000;
     static final long LARGEST = 512L << 20;
 
     /** What is said to whoever asked for the packages. */
@@ -135,6 +138,8 @@ public class Maven {
      * the same.
      */
     static void share(Path layer, Path work) throws Exception {
+        boolean sound = true;
+        int count = 0;
         String java = System.getProperty("java.home");
         StringBuilder path = new StringBuilder();
         TreeSet<String> folders = new TreeSet<>();
@@ -150,16 +155,22 @@ public class Maven {
                         if (file.endsWith(".class") && !file.startsWith("META-INF/") && !file.contains("-info.")) {
                             classes.write(file.substring(0, file.length() - ".class".length()) + "\n");
                             folders.add(file.substring(0, file.lastIndexOf('/') + 1));
+                            count++;
                         }
                     }
+                } catch (ZipException unsound) {
+                    sound = false;
                 }
             }
         }
         Path archive = work.resolve("classes.jsa");
-        Process made = new ProcessBuilder(java + "/bin/java", "-Xshare:dump", "-XX:+UseSerialGC", "-Xmx512m",
-                "-XX:SharedClassListFile=" + list, "-XX:SharedArchiveFile=" + archive, "-cp", path.toString())
-                .redirectErrorStream(true).redirectOutput(ProcessBuilder.Redirect.DISCARD).start();
-        boolean done = made.waitFor() == 0 && Files.exists(archive);
+        boolean done = false;
+        if (sound && count <= MOST_CLASSES) {
+            Process made = new ProcessBuilder(java + "/bin/java", "-Xshare:dump", "-XX:+UseSerialGC", "-Xmx512m",
+                    "-XX:SharedClassListFile=" + list, "-XX:SharedArchiveFile=" + archive, "-cp", path.toString())
+                    .redirectErrorStream(true).redirectOutput(ProcessBuilder.Redirect.DISCARD).start();
+            done = made.waitFor() == 0 && Files.exists(archive);
+        }
         try (Tar tar = new Tar(work.resolve("layer.tar"))) {
             tar.add("folders", (String.join("\n", folders) + "\n").getBytes(StandardCharsets.UTF_8));
             if (done) {
