@@ -118,6 +118,7 @@ impl Bench {
         let text = |bytes: &Bytes| String::from_utf8_lossy(bytes).into_owned();
         let (stdout, stderr) = (text(&ending.output.stdout.bytes), text(&ending.output.stderr.bytes));
         assert_eq!(record.outcome(), Some(&Outcome::Succeeded), "{}\n{stdout}\n{stderr}", told(&record));
+        assert_eq!(stderr, "");
         stdout
     }
 

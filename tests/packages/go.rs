@@ -41,7 +41,7 @@ async fn what_a_module_lacks_is_said_when_the_script_is_saved() {
 async fn the_standard_library_is_compiled_once_for_all_scripts() {
     let folder = Folder::new();
     let bench = Bench::new(&folder, PackageSources::default()).await;
-    let plain = "package main\n\nfunc main() { println(1) }\n";
+    let plain = "package main\n\nfunc main() {}\n";
     let other = SCRIPT.replace("v1.6.0", "v1.5.0");
     for (source, built) in [(SCRIPT, 2), (plain, 2), (other.as_str(), 3)] {
         let name = bench.save("main.go", source, &[]).await.expect("it is saved");

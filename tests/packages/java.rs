@@ -157,11 +157,16 @@ impl Ecosystem for Unfinished {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_layer_that_can_t_be_finished_is_used_as_it_is() {
-    let folder = Folder::new();
-    let ecosystems: Vec<Arc<dyn Ecosystem>> = vec![Arc::new(Unfinished(MavenPackages::new().unwrap()))];
-    let settings = PackageSettings::new(folder.path().join("packages"));
-    let bench = Bench::of(&folder, settings, Arc::default(), ecosystems).await;
-    let name = bench.save("Main.java", SHARED, &[]).await.expect("it is saved");
-    assert_eq!(bench.run(&name).await, "false\n");
-    bench.finish().await;
+    // What another engine compiled for a layer that was finished is run with it too, and nothing is said of that.
+    let compiled = Arc::<MemoryCache>::default();
+    for (finished, printed) in [(true, "true\n"), (false, "false\n")] {
+        let folder = Folder::new();
+        let maven = MavenPackages::new().unwrap();
+        let maven: Arc<dyn Ecosystem> = if finished { Arc::new(maven) } else { Arc::new(Unfinished(maven)) };
+        let settings = PackageSettings::new(folder.path().join("packages"));
+        let bench = Bench::of(&folder, settings, Arc::clone(&compiled), vec![maven]).await;
+        let name = bench.save("Main.java", SHARED, &[]).await.expect("it is saved");
+        assert_eq!(bench.run(&name).await, printed);
+        bench.finish().await;
+    }
 }

@@ -11,6 +11,7 @@ use script_engine_core::{Error, JobFile, LimitOverrides, Limits, RelPath, Result
 use self::arrange::{Arranged, arrange};
 use self::verdict::PROBE;
 use crate::facts::{COMPILER, Facts};
+use crate::hash_bang::Options;
 use crate::{diagnostics, source_text};
 
 mod arrange;
@@ -28,6 +29,9 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
                     /usr/local/share/dotnet:/opt/dotnet";
 /// What a build leaves.
 const MADE: [&str; 3] = ["script.dll", "script.pdb", "script.runtimeconfig.json"];
+
+const HASH_BANG: Options<'_> =
+    Options { letters: "", with_word: "", whole: &[], starter: Some(("dotnet", &["run", "script", "--"])) };
 
 /// The C# language.
 #[derive(Clone, Debug)]
@@ -178,6 +182,7 @@ struct Script {
 impl Script {
     fn read(source: &Source) -> Result<std::result::Result<Self, Check>> {
         source_text::check(&source.bytes)?;
+        HASH_BANG.read(&source.bytes)?;
         let text = match std::str::from_utf8(&source.bytes) {
             Ok(text) => text.strip_prefix('\u{feff}').unwrap_or(text).to_owned(),
             Err(error) => {
@@ -229,4 +234,24 @@ fn read_program(output: StepOutput, source: &Source, script: &Script, with_packa
     }
     let argv = ["dotnet", "exec", "/scripts/script.dll"].map(str::to_owned).to_vec();
     Ok(Ok(Prepared { files, argv, env: Vec::new(), with_packages }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_first_line_starts_it_and_does_no_more() {
+        let csharp = CSharp::new().unwrap();
+        let read = |line: &str| {
+            let entry_point = script_engine_core::EntryPoint::parse("main.cs").unwrap();
+            let bytes = format!("{line}\nConsole.WriteLine(1);\n").into_bytes().into();
+            csharp.dependencies(&Source { entry_point, bytes }).map(drop).map_err(|it| it.to_string())
+        };
+        for line in ["#!/usr/bin/env dotnet", "#!/usr/bin/env -S dotnet run --", "#!/usr/bin/env dotnet-script"] {
+            assert_eq!(read(line), Ok(()));
+        }
+        let error = read("#!/usr/bin/env -S dotnet run -c Release").unwrap_err();
+        assert!(error.contains("the option `-c` of the `#!` line is not passed on"), "{error}");
+    }
 }

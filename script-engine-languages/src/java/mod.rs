@@ -42,10 +42,14 @@ const SCRIPT_OPTIONS: [&str; 5] = [
     "-Dfile.encoding=UTF-8",
 ];
 
-/// With these it maps the classes of packages. What it finds wrong with their archive it says where it does not get among
-/// the script's own output, and goes on without.
-const SHARED_OPTIONS: [&str; 3] =
-    ["-XX:SharedArchiveFile=/packages/classes.jsa", "-Xlog:disable", "-Xlog:all=warning:stderr"];
+/// With these it maps the classes of packages. Where their archive is not there or not its own it goes on without, and says
+/// nothing of that.
+const SHARED_OPTIONS: [&str; 4] = [
+    "-XX:SharedArchiveFile=/packages/classes.jsa",
+    "-Xlog:disable",
+    "-Xlog:all=warning:stderr",
+    "-Xlog:cds*=off:stderr",
+];
 
 const HASH_BANG: Options<'_> = Options { letters: "", with_word: "", whole: &[], starter: None };
 
@@ -161,7 +165,7 @@ impl Language for Java {
     }
 
     fn fingerprint(&self) -> String {
-        "java 2 -g".to_owned()
+        "java 3 -g".to_owned()
     }
 }
 
