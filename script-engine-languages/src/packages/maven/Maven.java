@@ -49,7 +49,7 @@ import javax.tools.ToolProvider;
 public class Maven {
     static final int TRIES = 3;
     static final int AT_ONCE = 8;
-    /** Classes in one archive: it takes some ten kilobytes for each, and memory several times that while it is made. */
+    /** Classes in one archive, which takes some eleven kilobytes for each. */
     static final int MOST_CLASSES = 10_000;
     static final long LARGEST = 512L << 20;
 
