@@ -18,7 +18,6 @@ mod login;
 mod machine;
 mod owner;
 mod plan;
-mod posture;
 mod probe;
 mod registry;
 mod runtime;

@@ -4,14 +4,13 @@
 use std::sync::Arc;
 
 use bollard::models::{SystemInfo, SystemVersion};
-use script_engine_core::contract::{BootSpec, Sandbox as _};
-use script_engine_core::sandbox::{AgentSandbox, SessionSettings};
+use script_engine_core::contract::{BootSpec, Sandbox as _, SandboxPaths};
+use script_engine_core::sandbox::{AgentSandbox, Promise, SessionSettings};
 use script_engine_core::{Capability, Error, ErrorKind, Limits, Mechanism, Restriction, Result, RuntimeSpec};
 
 use crate::error::DockerError;
 use crate::flavour::Flavour;
 use crate::guest;
-use crate::posture;
 use crate::runtime::Shared;
 
 /// Facts about a daemon that containers are made by.
@@ -85,12 +84,13 @@ pub(crate) async fn prove(shared: &Arc<Shared>) -> Result<(Facts, Capability)> {
     let runtime = RuntimeSpec { language: "probe".to_owned(), image: String::new(), layer: None };
     let image = shared.empty_image(&runtime).await?;
     let (booted, script_id) = shared.boot(&image, &runtime, &spec, &facts, &claimed).await?;
+    let paths = booted.paths.clone();
     let mut sandbox = AgentSandbox::connect(booted, SessionSettings::default()).await?;
     let build = sandbox.build().to_owned();
     let egress = sandbox.egress().await;
     let seen = sandbox.posture().await;
     Box::new(sandbox).destroy().await?;
-    let mut broken = posture::broken(script_id, &seen?.0);
+    let mut broken = promise(script_id, paths).broken(&seen?);
     if build != script_engine_agent::BUILD {
         broken.push(format!("the agent is {build} and should be {}", script_engine_agent::BUILD));
     }
@@ -99,6 +99,18 @@ pub(crate) async fn prove(shared: &Arc<Shared>) -> Result<(Facts, Capability)> {
     }
     let proved = claimed.with_egress(egress).with_guests(guest::capability());
     Ok((facts, if shared.config.allow_host_network { proved.with_host_network() } else { proved }))
+}
+
+/// What a script in a container is to find.
+fn promise(script_id: u32, paths: SandboxPaths) -> Promise {
+    Promise {
+        script_id: (script_id, script_id),
+        no_groups: true,
+        namespaces: true,
+        scratch: vec![paths.work, paths.tmp],
+        writable: &["/dev/mqueue", "/dev/shm"],
+        guarded: &["/dev", "/dev/console", "/dev/pts", "/scripts", "/sys/fs/cgroup"],
+    }
 }
 
 fn unsupported(broken: &[String]) -> Error {

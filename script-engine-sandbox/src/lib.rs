@@ -10,7 +10,6 @@ mod launcher;
 mod machine;
 mod owner;
 mod plan;
-mod posture;
 mod probe;
 mod process;
 mod runtime;

@@ -4,12 +4,12 @@
 use std::sync::Arc;
 
 use script_engine_core::contract::{BootSpec, Posture, Sandbox as _, SandboxPaths};
-use script_engine_core::sandbox::{AgentSandbox, SessionSettings};
+use script_engine_core::sandbox::{AgentSandbox, Promise, SessionSettings};
 use script_engine_core::{Capability, Egress, Error, ErrorKind, Limits, Mechanism, Restriction, Result};
 
 use crate::cgroup::{Controllers, Place};
 use crate::config::{Isolation, Root};
-use crate::posture::{self, Promise};
+use crate::plan::SCRIPT_ID;
 use crate::process;
 use crate::runtime::Shared;
 
@@ -19,7 +19,7 @@ use crate::runtime::Shared;
 pub(crate) async fn prove(shared: &Arc<Shared>) -> Result<Capability> {
     let claimed = capability(shared.config.isolation, &shared.host.place);
     let (facts, promise, egress) = look(shared, &claimed).await?;
-    let broken = posture::broken(&promise, &facts.0);
+    let broken = promise.broken(&facts);
     if broken.is_empty() {
         return Ok(claimed.with_egress(egress));
     }
@@ -28,14 +28,20 @@ pub(crate) async fn prove(shared: &Arc<Shared>) -> Result<Capability> {
 
 /// What a script in the sandbox with this number is to find.
 fn promise(shared: &Shared, number: u64, paths: SandboxPaths) -> Promise {
-    match shared.config.isolation {
-        Isolation::Namespaces => Promise::in_namespaces(shared.host.may_map_ids),
-        Isolation::Process => Promise {
-            isolation: Isolation::Process,
-            script_id: process::script_id(shared.ids(number)).map_or((shared.host.uid, shared.host.gid), |it| (it, it)),
-            no_groups: shared.host.may_map_ids,
-            paths,
-        },
+    let namespaces = shared.config.isolation == Isolation::Namespaces;
+    let script_id = match shared.config.isolation {
+        Isolation::Namespaces => (SCRIPT_ID, SCRIPT_ID),
+        Isolation::Process => {
+            process::script_id(shared.ids(number)).map_or((shared.host.uid, shared.host.gid), |it| (it, it))
+        }
+    };
+    Promise {
+        script_id,
+        no_groups: shared.host.may_map_ids,
+        namespaces,
+        scratch: vec![paths.work, paths.tmp],
+        writable: if namespaces { &["/dev/mqueue", "/dev/shm"] } else { &[] },
+        guarded: &["/dev/full", "/dev/null", "/dev/random", "/dev/urandom", "/dev/zero"],
     }
 }
 

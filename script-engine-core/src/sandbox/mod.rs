@@ -8,6 +8,7 @@
 mod egress;
 mod flow;
 mod inbox;
+mod posture;
 mod prime;
 mod pump;
 mod relay;
@@ -28,6 +29,8 @@ use crate::{
     ConnectionLog, EgressSettings, EnforcementReport, Error, ErrorKind, Job, JobFile, Limits, NetworkPolicy, Prime,
     Result, Retry,
 };
+
+pub use posture::Promise;
 
 use egress::Connecting;
 use inbox::{Inbox, Reply};
