@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bollard::errors::Error as ApiError;
-use script_engine_core::{Error, ErrorKind, OwnerId, Retry};
+use script_engine_core::{Error, ErrorKind, Retry};
 
 /// A failure of this backend.
 #[derive(Debug, thiserror::Error)]
@@ -32,8 +32,6 @@ pub(crate) enum DockerError {
     File { action: &'static str, path: PathBuf, source: io::Error },
     #[error("something is left of container {name}: {what}")]
     Left { name: String, what: String },
-    #[error("owner {0} lives: only its own engine may remove what it has")]
-    Alive(OwnerId),
     #[error("{0}")]
     Unsupported(String),
     #[error("the backend is shut down")]
@@ -125,7 +123,6 @@ impl From<DockerError> for Error {
             | DockerError::Endpoint(_)
             | DockerError::Differs(_) => (ErrorKind::Unsupported, Retry::Never),
             DockerError::NoTarget(_) => (ErrorKind::NotFound, Retry::Never),
-            DockerError::Alive(_) => (ErrorKind::Conflict, Retry::Never),
             DockerError::Unsupported(_) => (ErrorKind::Unsupported, Retry::Never),
             DockerError::Closed => (ErrorKind::Closed, Retry::Never),
         };

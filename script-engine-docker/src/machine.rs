@@ -15,6 +15,7 @@ use bollard::query_parameters::{
 };
 use futures_util::StreamExt as _;
 use script_engine_core::contract::{Machine, Verdict};
+use script_engine_core::sandbox::{Living, Owner};
 use script_engine_core::{Limits, Result, Usage};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::MissedTickBehavior;
@@ -24,7 +25,6 @@ use crate::error::DockerError;
 use crate::flavour::Flavour;
 use crate::inspect;
 use crate::link::ContainerLink;
-use crate::owner::{Living, Owner};
 use crate::plan::{self, Plan};
 use crate::probe::Facts;
 

@@ -14,6 +14,7 @@ use script_engine_core::contract::{
     BootSpec, Booted, ExecutorInfo, Filter, GcReport, Isolation, OwnerStatus, Progress, ReapReport, RuntimeLease,
     RuntimeManager, SandboxPaths, Target, Unheard,
 };
+use script_engine_core::sandbox::Owner;
 use script_engine_core::{Capability, Enforced, Error, Mechanism, OwnerId, Restriction, Result, RuntimeSpec};
 use tokio::sync::{OnceCell, oneshot};
 
@@ -26,13 +27,15 @@ use crate::guest::{self, Guest};
 use crate::image::{self, Image, Images};
 use crate::layer::Ingredients;
 use crate::machine::{self, Container};
-use crate::owner::{Owner, Owners};
+use crate::owner::{self, Owners};
 use crate::plan::{self, OWNER_LABEL, STATE_LABEL, Wanted};
 use crate::probe::{self, Facts};
 
 /// How soon a list is asked for again: Podman tells for a moment of containers in a state (`stopped`) that the interface
 /// does not have.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// How long the end of all of this engine's containers may take.
+const END_ALL_WITHIN: Duration = Duration::from_secs(60);
 
 /// Makes containers by a Docker Engine.
 pub struct Manager(Arc<Shared>);
@@ -54,7 +57,7 @@ pub(crate) struct Shared {
 
 impl fmt::Debug for Manager {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Manager").field("owner", &self.0.owner.id).field("config", &self.0.config).finish()
+        f.debug_struct("Manager").field("owner", &self.0.owner.id()).field("config", &self.0.config).finish()
     }
 }
 
@@ -142,7 +145,7 @@ impl RuntimeManager for Manager {
             return Err(DockerError::Closed.into());
         }
         let (_, name) = self.0.next_name();
-        let owner = self.0.owner.id;
+        let owner = self.0.owner.id();
         let record = self.0.owners.guests(owner).join(&name);
         let (daemon, target) = (Arc::clone(&self.0.daemon), target.clone());
         let (hand_over, handed) = oneshot::channel();
@@ -170,7 +173,7 @@ impl RuntimeManager for Manager {
     }
 
     async fn owners(&self) -> Result<Vec<OwnerStatus>> {
-        let mut owners = self.0.owners.list()?;
+        let mut owners = self.0.owners.records().list()?;
         // Whose record is gone is dead, if the record was in this state folder.
         let mark = format!("{STATE_LABEL}={}", self.0.owners.name());
         for (_, owner) in self.0.containers(&mark).await? {
@@ -184,7 +187,7 @@ impl RuntimeManager for Manager {
     }
 
     async fn reap(&self, owner: OwnerId) -> Result<ReapReport> {
-        Ok(self.0.reap(owner).await?)
+        self.0.reap(owner).await
     }
 
     async fn collect_garbage(&self, budget_bytes: u64) -> Result<GcReport> {
@@ -215,7 +218,7 @@ impl Shared {
 
     fn next_name(&self) -> (u64, String) {
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
-        (number, self.owner.container_name(number))
+        (number, owner::container_name(&self.owner, number))
     }
 
     /// Brings the agent to the daemon, once.
@@ -224,7 +227,7 @@ impl Shared {
             let (_, helper) = self.next_name();
             let bringer = Bringer {
                 daemon: &self.daemon,
-                owner: self.owner.id,
+                owner: self.owner.id(),
                 state: self.owners.name(),
                 state_dir: &self.config.state_dir,
                 helper: &helper,
@@ -276,9 +279,9 @@ impl Shared {
         mounts
             .extend(runtime.layer.iter().filter(|_| self.config.delivery == Delivery::Mounted).map(plan::layer_mount));
         let (number, name) = self.next_name();
-        let script_id = plan::script_id(self.config.id_range, facts.maps_users, self.owner.id.bits() as u64, number);
+        let script_id = plan::script_id(self.config.id_range, facts.maps_users, self.owner.id().bits() as u64, number);
         let plan = plan::plan(&Wanted {
-            owner: self.owner.id,
+            owner: self.owner.id(),
             name: &name,
             state: self.owners.name(),
             language: &runtime.language,
@@ -329,12 +332,13 @@ impl Shared {
         Ok(named.collect())
     }
 
-    async fn reap(&self, owner: OwnerId) -> Result<ReapReport, DockerError> {
-        let own = owner == self.owner.id;
-        let held = if own { None } else { self.owners.take_over(owner)? };
+    async fn reap(&self, owner: OwnerId) -> Result<ReapReport> {
+        let own = owner == self.owner.id();
+        let held = if own { None } else { self.owners.records().take_over(owner)? };
         let mut report = ReapReport::default();
         if own {
-            report.removed.extend(self.owner.end_all().await?.into_iter().map(|it| format!("container {it}")));
+            let ended = self.owner.end_all(END_ALL_WITHIN).await?;
+            report.removed.extend(ended.into_iter().map(|it| format!("container {it}")));
         }
         // Both marks: without a record here, an owner of another state folder may live.
         let mark = format!("{OWNER_LABEL}={owner}");

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use script_engine_core::{Error, ErrorKind, OwnerId, Retry};
+use script_engine_core::{Error, ErrorKind, Retry};
 
 /// A failure of this backend.
 #[derive(Debug, thiserror::Error)]
@@ -22,8 +22,6 @@ pub(crate) enum SandboxError {
     Cgroup(io::Error),
     #[error("something is left of sandbox {name}: {what}")]
     Left { name: String, what: String },
-    #[error("owner {0} lives: only its own engine may remove what it has")]
-    Alive(OwnerId),
     #[error("{0}")]
     Unsupported(String),
     #[error("the backend is shut down")]
@@ -48,7 +46,6 @@ impl From<SandboxError> for Error {
             SandboxError::Plan(_) => (ErrorKind::Internal, Retry::Never),
             SandboxError::Root { .. } => (ErrorKind::NotFound, Retry::Never),
             SandboxError::Left { .. } => (ErrorKind::Unavailable, again),
-            SandboxError::Alive(_) => (ErrorKind::Conflict, Retry::Never),
             SandboxError::Unsupported(_) => (ErrorKind::Unsupported, Retry::Never),
             SandboxError::Closed => (ErrorKind::Closed, Retry::Never),
         };

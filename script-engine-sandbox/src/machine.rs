@@ -12,13 +12,14 @@ use async_trait::async_trait;
 use nix::sys::signal::{SIGTERM, kill};
 use nix::unistd::Pid;
 use script_engine_core::contract::{Machine, Verdict};
+use script_engine_core::sandbox::{Living, Owner};
 use script_engine_core::{Limits, Result, Usage};
 use tokio::process::Child;
 use tokio::sync::{mpsc, watch};
 
 use crate::cgroup::{Bounds, Cgroup, Stats};
 use crate::error::SandboxError;
-use crate::owner::{Living, Owner, wait_for_end};
+use crate::owner::wait_for_end;
 use crate::plan;
 use crate::tree;
 

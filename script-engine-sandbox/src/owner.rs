@@ -1,33 +1,24 @@
-//! Who made what: one folder per owner with a locked file in it, which proves that the engine lives,
-//! and the removal of what dead ones left. Everything that the backend creates carries the owner's id:
+//! The removal of what dead owners left. Everything that the backend creates carries the owner's id:
 //! cgroup folders by name, launchers in their arguments, work folders by place.
 
-use std::collections::BTreeSet;
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
 use nix::sys::signal::{SIGKILL, kill};
 use nix::unistd::Pid;
-use script_engine_core::OwnerId;
 use script_engine_core::contract::{OwnerStatus, ReapReport};
-use tokio::sync::watch;
+use script_engine_core::sandbox::{Owner, OwnerRecords};
+use script_engine_core::{OwnerId, Result};
 
 use crate::cgroup::{self, Cgroup, Place};
 use crate::error::SandboxError;
 use crate::tree;
 
-const LOCK: &str = "lock";
 const CGROUPS: &str = "cgroups";
 const WORK: &str = "work";
-/// What an owner's folder is called until it is locked.
-const UNBORN: &str = "new-";
 
 /// How long killed processes may take to be gone, and how often they are looked for: they are nobody's
 /// children here, so nothing tells.
@@ -38,21 +29,18 @@ const KILL_ROUNDS: usize = 8;
 /// How long the end of all of this engine's sandboxes may take.
 const END_ALL_WITHIN: Duration = Duration::from_secs(15);
 
-/// The folder of owners below a state folder.
+/// The records of owners below a state folder, and the removal of what dead ones left.
 #[derive(Clone, Debug)]
-pub(crate) struct Owners(PathBuf);
+pub(crate) struct Owners(OwnerRecords);
 
-/// This engine's own record: alive for as long as it is held.
-#[derive(Debug)]
-pub(crate) struct Owner {
-    pub(crate) id: OwnerId,
-    folder: PathBuf,
-    retired: AtomicBool,
-    /// The sandboxes of this engine that are not cleared up yet, by name.
-    living: watch::Sender<BTreeSet<String>>,
-    /// Counts how often all of them were told to end.
-    end: watch::Sender<u64>,
-    _lock: Flock<File>,
+/// What the cgroup of the sandbox with this number is called.
+pub(crate) fn sandbox_name(owner: &Owner, number: u64) -> String {
+    format!("{}.{number}", owner.id())
+}
+
+/// Where the folders of the sandbox with this number are, if it has no root of its own.
+pub(crate) fn work_folder(owner: &Owner, number: u64) -> PathBuf {
+    owner.folder().join(WORK).join(number.to_string())
 }
 
 impl Owners {
@@ -65,54 +53,31 @@ impl Owners {
             .mode(0o711)
             .create(&path)
             .map_err(SandboxError::file("can't create the state folder", &path))?;
-        Ok(Self(path))
+        Ok(Self(OwnerRecords::at(path)))
     }
 
     /// Enters an owner, with the folders below which its cgroups will be.
-    pub(crate) fn enter(&self, id: OwnerId, place: &Place) -> Result<Owner, SandboxError> {
-        let folder = self.0.join(id.to_string());
-        let unborn = self.0.join(format!("{UNBORN}{id}"));
-        let failed = |source| SandboxError::File { action: "can't record the owner in", path: folder.clone(), source };
-        // Locked before it has its name: nobody ever sees an owner that seems dead and is about to live.
-        let lock = (|| {
-            DirBuilder::new().recursive(true).mode(0o711).create(unborn.join(WORK))?;
+    pub(crate) fn enter(&self, id: OwnerId, place: &Place) -> Result<Owner> {
+        let make = |folder: &Path| {
+            DirBuilder::new().recursive(true).mode(0o711).create(folder.join(WORK))?;
             let text: String = place.folders().iter().map(|it| format!("{}\n", it.display())).collect();
-            fs::write(unborn.join(CGROUPS), text)?;
-            let lock = lock(&unborn, true)?.ok_or_else(|| io::Error::from(io::ErrorKind::ResourceBusy))?;
-            fs::rename(&unborn, &folder)?;
-            Ok(lock)
-        })()
-        .map_err(failed)?;
-        Ok(Owner {
-            id,
-            folder,
-            retired: AtomicBool::new(false),
-            living: watch::Sender::default(),
-            end: watch::Sender::default(),
-            _lock: lock,
-        })
+            fs::write(folder.join(CGROUPS), text)
+        };
+        self.0.enter(id, make, tree::remove)
     }
 
     /// Lists all owners on record.
-    pub(crate) fn list(&self) -> Result<Vec<OwnerStatus>, SandboxError> {
-        let unreadable = SandboxError::file("can't list the owners in", &self.0);
-        let mut owners = Vec::new();
-        for entry in fs::read_dir(&self.0).map_err(unreadable)?.filter_map(Result::ok) {
-            let Some(owner) = entry.file_name().to_str().and_then(|it| it.parse().ok()) else { continue };
-            // What can't be told is taken for alive: nothing of it will be touched.
-            let alive = !matches!(lock(&entry.path(), false), Ok(Some(_)));
-            owners.push(OwnerStatus { owner, alive });
-        }
-        Ok(owners)
+    pub(crate) fn list(&self) -> Result<Vec<OwnerStatus>> {
+        self.0.list()
     }
 
     /// Kills and removes what `owner` left. `own` is the caller's own record, whose lock it holds.
-    pub(crate) async fn reap(&self, owner: OwnerId, own: &Owner, place: &Place) -> Result<ReapReport, SandboxError> {
-        let folder = self.0.join(owner.to_string());
-        let held = if owner == own.id { None } else { self.take_over(&folder, owner)? };
+    pub(crate) async fn reap(&self, owner: OwnerId, own: &Owner, place: &Place) -> Result<ReapReport> {
+        let folder = self.0.folder(owner);
+        let held = if owner == own.id() { None } else { self.0.take_over(owner)? };
         let mut report = ReapReport::default();
-        if owner == own.id {
-            let ended = own.end_all().await?;
+        if owner == own.id() {
+            let ended = own.end_all(END_ALL_WITHIN).await?;
             report.removed.extend(ended.into_iter().map(|it| format!("sandbox {it}")));
         }
         let mut parents = place.folders();
@@ -141,19 +106,9 @@ impl Owners {
                 .map_err(|source| SandboxError::Left { name: path.display().to_string(), what: source.to_string() })?;
             report.removed.push(format!("cgroup {}", path.display()));
         }
-        self.remove_folders(&folder, owner == own.id, &mut report)?;
+        self.remove_folders(&folder, owner == own.id(), &mut report)?;
         drop(held);
         Ok(report)
-    }
-
-    /// Locks a dead owner's record, so that two engines do not reap it at the same time.
-    fn take_over(&self, folder: &Path, owner: OwnerId) -> Result<Option<Flock<File>>, SandboxError> {
-        match lock(folder, false) {
-            Ok(Some(lock)) => Ok(Some(lock)),
-            Ok(None) => Err(SandboxError::Alive(owner)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(source) => Err(SandboxError::File { action: "can't lock the record", path: folder.to_owned(), source }),
-        }
     }
 
     /// Removes work folders, and the whole record of an owner other than the caller. The processes that
@@ -169,81 +124,6 @@ impl Owners {
             report.removed.push(format!("record {}", folder.display()));
         }
         Ok(())
-    }
-}
-
-impl Owner {
-    /// What the cgroup of the sandbox with this number is called.
-    pub(crate) fn sandbox_name(&self, number: u64) -> String {
-        format!("{}.{number}", self.id)
-    }
-
-    /// Where the folders of the sandbox with this number are, if it has no root of its own.
-    pub(crate) fn work_folder(&self, number: u64) -> PathBuf {
-        self.folder.join(WORK).join(number.to_string())
-    }
-
-    /// Counts a sandbox as living until what is given is dropped. The receiver hears when it is to end.
-    pub(crate) fn register(self: &Arc<Self>, name: &str) -> (Living, watch::Receiver<u64>) {
-        let end = self.end.subscribe();
-        self.living.send_modify(|it| {
-            it.insert(name.to_owned());
-        });
-        (Living { owner: Arc::clone(self), name: name.to_owned() }, end)
-    }
-
-    /// Ends all sandboxes of this engine and waits until they are cleared up. Gives their names.
-    async fn end_all(&self) -> Result<BTreeSet<String>, SandboxError> {
-        let mut living = self.living.subscribe();
-        let names = living.borrow().clone();
-        self.end.send_modify(|it| *it += 1);
-        let gone = living.wait_for(|it| it.is_disjoint(&names));
-        match tokio::time::timeout(END_ALL_WITHIN, gone).await {
-            Ok(_) => Ok(names),
-            Err(_) => Err(SandboxError::Left { name: format!("{names:?}"), what: "they do not end".to_owned() }),
-        }
-    }
-
-    /// Has the record removed when nobody holds it any more: when nothing is left of what it stands for.
-    pub(crate) fn retire(&self) {
-        self.retired.store(true, Ordering::Relaxed);
-    }
-}
-
-/// One sandbox that is not cleared up yet.
-#[derive(Debug)]
-pub(crate) struct Living {
-    owner: Arc<Owner>,
-    name: String,
-}
-
-impl Drop for Living {
-    fn drop(&mut self) {
-        self.owner.living.send_modify(|it| {
-            it.remove(&self.name);
-        });
-    }
-}
-
-impl Drop for Owner {
-    fn drop(&mut self) {
-        // Not retired, it stays for whoever reaps what may be left.
-        if *self.retired.get_mut()
-            && let Err(error) = tree::remove(&self.folder)
-        {
-            tracing::warn!(owner = %self.id, %error, "the owner's record could not be removed");
-        }
-    }
-}
-
-/// Locks the file of an owner's folder; `None` if somebody else has it locked.
-fn lock(folder: &Path, create: bool) -> io::Result<Option<Flock<File>>> {
-    let file =
-        OpenOptions::new().read(true).write(true).create(create).truncate(false).mode(0o600).open(folder.join(LOCK))?;
-    match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-        Ok(lock) => Ok(Some(lock)),
-        Err((_, Errno::EWOULDBLOCK)) => Ok(None),
-        Err((_, error)) => Err(error.into()),
     }
 }
 

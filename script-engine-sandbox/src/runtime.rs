@@ -13,6 +13,7 @@ use script_engine_core::contract::{
     BootSpec, Booted, ExecutorInfo, Filter, GcReport, Machine, OwnerStatus, Progress, ReapReport, RuntimeLease,
     RuntimeManager, SandboxPaths, Target,
 };
+use script_engine_core::sandbox::Owner;
 use script_engine_core::{
     Capability, Enforced, Error, ErrorKind, LayerMount, Mechanism, OwnerId, Restriction, Result, RuntimeSpec,
 };
@@ -25,7 +26,7 @@ use crate::error::SandboxError;
 use crate::host::Host;
 use crate::launcher::{Launcher, Prepared, Program, Spares};
 use crate::machine::{Launched, LinuxMachine, Remains, blocking};
-use crate::owner::{Owner, Owners};
+use crate::owner::{self, Owners};
 use crate::plan::{self, Ids};
 use crate::{probe, process};
 
@@ -47,7 +48,7 @@ pub(crate) struct Shared {
 
 impl fmt::Debug for Manager {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Manager").field("owner", &self.0.owner.id).field("config", &self.0.config).finish()
+        f.debug_struct("Manager").field("owner", &self.0.owner.id()).field("config", &self.0.config).finish()
     }
 }
 
@@ -141,11 +142,11 @@ impl RuntimeManager for Manager {
 
     async fn owners(&self) -> Result<Vec<OwnerStatus>> {
         let owners = self.0.owners.clone();
-        Ok(tokio::task::spawn_blocking(move || owners.list()).await.map_err(crashed)??)
+        tokio::task::spawn_blocking(move || owners.list()).await.map_err(crashed)?
     }
 
     async fn reap(&self, owner: OwnerId) -> Result<ReapReport> {
-        Ok(self.0.owners.reap(owner, &self.0.owner, &self.0.host.place).await?)
+        self.0.owners.reap(owner, &self.0.owner, &self.0.host.place).await
     }
 
     async fn collect_garbage(&self, _budget_bytes: u64) -> Result<GcReport> {
@@ -195,23 +196,23 @@ impl Shared {
     }
 
     pub(crate) fn ids(&self, number: u64) -> Ids {
-        Ids::choose(&self.host, self.config.id_range, self.owner.id.bits() as u64, number)
+        Ids::choose(&self.host, self.config.id_range, self.owner.id().bits() as u64, number)
     }
 
     fn arguments(&self, number: u64) -> Vec<OsString> {
         match self.config.isolation {
             Isolation::Namespaces => vec!["launch".into()],
-            Isolation::Process => process::arguments(&self.owner.work_folder(number), self.ids(number)),
+            Isolation::Process => process::arguments(&owner::work_folder(&self.owner, number), self.ids(number)),
         }
     }
 
     /// Starts a launcher in a new cgroup. What it makes is cleared up if the future is dropped.
     async fn prepare(&self) -> Result<Prepared, SandboxError> {
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
-        let name = self.owner.sandbox_name(number);
+        let name = owner::sandbox_name(&self.owner, number);
         let folder = match self.config.isolation {
             Isolation::Namespaces => None,
-            Isolation::Process => Some(self.owner.work_folder(number)),
+            Isolation::Process => Some(owner::work_folder(&self.owner, number)),
         };
         if let Some(folder) = &folder {
             process::make_folders(folder, self.ids(number))
@@ -219,7 +220,7 @@ impl Shared {
         }
         let cgroup = self.host.place.create(&name).map_err(SandboxError::Cgroup)?;
         let Launcher { child, link, process_1 } =
-            match Launcher::start(&self.program, &self.arguments(number), self.owner.id) {
+            match Launcher::start(&self.program, &self.arguments(number), self.owner.id()) {
                 Ok(launcher) => launcher,
                 Err(error) => {
                     drop(cgroup.as_ref().map(Cgroup::remove));
@@ -324,7 +325,7 @@ impl Shared {
         let (paths, filter) = match self.config.isolation {
             Isolation::Namespaces => (SandboxPaths::default(), Arc::clone(&self.filter)),
             Isolation::Process => {
-                let paths = process::paths(&self.owner.work_folder(number));
+                let paths = process::paths(&owner::work_folder(&self.owner, number));
                 let filter = Arc::new(process::relocate(&self.filter, &paths));
                 (paths, filter)
             }

@@ -8,6 +8,7 @@
 mod egress;
 mod flow;
 mod inbox;
+mod owner;
 mod posture;
 mod prime;
 mod pump;
@@ -30,6 +31,7 @@ use crate::{
     Result, Retry,
 };
 
+pub use owner::{Living, Owner, OwnerLock, OwnerRecords};
 pub use posture::Promise;
 
 use egress::Connecting;
