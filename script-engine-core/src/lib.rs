@@ -4,6 +4,7 @@
 pub mod cache;
 pub mod contract;
 pub mod executor;
+mod finding;
 pub mod gateway;
 pub mod memory;
 pub mod mounts;
@@ -48,6 +49,7 @@ pub use event::EngineEvent;
 pub use execution::{
     Ending, ExecutionRecord, ExecutionState, NewExecution, OutputRecord, Started, StreamRecord, Transition,
 };
+pub use finding::{Finding, Grade};
 pub use ids::{
     Epoch, ExecutionId, Identity, LanguageId, OwnerId, RefName, Revision, ScriptId, ScriptName, TenantId, VersionId,
 };

@@ -3,54 +3,12 @@
 
 use bollard::models::{SystemInfo, SystemVersion};
 use script_engine_core::contract::RuntimeManager as _;
-use script_engine_core::{Capability, OwnerId};
+use script_engine_core::{Capability, Finding, Grade, OwnerId};
 
 use crate::config::Config;
 use crate::daemon::Daemon;
 use crate::flavour::{self, Flavour};
 use crate::runtime::Manager;
-
-/// How well something is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Grade {
-    /// As it should be.
-    Ok,
-    /// It works, with something less than it could have.
-    Warn,
-    /// It does not work.
-    Fail,
-}
-
-impl Grade {
-    /// The grade in lower case.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Warn => "warn",
-            Self::Fail => "fail",
-        }
-    }
-}
-
-/// One thing that was looked at.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
-    /// What was looked at, in a few words.
-    pub name: &'static str,
-    /// How well it is.
-    pub grade: Grade,
-    /// What was found.
-    pub what: String,
-    /// What would mend it; empty where nothing needs to be.
-    pub mend: String,
-}
-
-impl Finding {
-    fn new(name: &'static str, grade: Grade, what: impl Into<String>, mend: impl Into<String>) -> Self {
-        Self { name, grade, what: what.into(), mend: mend.into() }
-    }
-}
 
 /// A version of a component from which on an escape is mended.
 struct Escape {
@@ -269,7 +227,7 @@ mod tests {
     fn what_a_daemon_lacks_is_named_with_its_remedy() {
         let info = SystemInfo { swap_limit: Some(false), ..SystemInfo::default() };
         let found = findings(&SystemVersion::default(), &info);
-        let warned: Vec<&str> = found.iter().filter(|it| it.grade == Grade::Warn).map(|it| it.name).collect();
+        let warned: Vec<&str> = found.iter().filter(|it| it.grade == Grade::Warn).map(|it| it.name.as_ref()).collect();
         assert_eq!(warned, ["docker users", "docker system calls", "docker limits"]);
         assert!(found.iter().filter(|it| it.grade == Grade::Warn).all(|it| !it.mend.is_empty()));
         let options = vec!["name=seccomp,profile=default".into(), "name=userns".into()];

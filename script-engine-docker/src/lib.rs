@@ -24,6 +24,6 @@ mod runtime;
 mod tar;
 
 pub use config::{Build, Config, Delivery, ImageCache};
-pub use doctor::{Finding, Grade, examine};
+pub use doctor::examine;
 pub use login::Login;
 pub use runtime::Manager;

@@ -4,48 +4,12 @@
 use std::fs;
 
 use script_engine_core::contract::RuntimeManager as _;
-use script_engine_core::{Capability, OwnerId};
+use script_engine_core::{Capability, Finding, Grade, OwnerId};
 
 use crate::cgroup::Place;
 use crate::config::{Agent, Config, Isolation};
 use crate::host::Host;
 use crate::runtime::Manager;
-
-/// How well something is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Grade {
-    /// As it should be.
-    Ok,
-    /// It works, with something less than it could have.
-    Warn,
-    /// It does not work.
-    Fail,
-}
-
-impl Grade {
-    /// The grade in lower case.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Warn => "warn",
-            Self::Fail => "fail",
-        }
-    }
-}
-
-/// One thing that was looked at.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
-    /// What was looked at, in a few words.
-    pub name: &'static str,
-    /// How well it is.
-    pub grade: Grade,
-    /// What was found.
-    pub what: String,
-    /// What would mend it; empty where nothing needs to be.
-    pub mend: String,
-}
 
 /// Looks at everything that sandboxes with these settings need. Opens the backend as `owner`, boots a
 /// probe, and leaves nothing behind. Never fails: what can't be found out is a finding.
@@ -112,15 +76,11 @@ fn findings(config: &Config, system: &System, state: &Result<(), String>, probe:
     all
 }
 
-fn finding(name: &'static str, grade: Grade, what: impl Into<String>, mend: impl Into<String>) -> Finding {
-    Finding { name, grade, what: what.into(), mend: mend.into() }
-}
-
 fn state_folder(config: &Config, state: &Result<(), String>) -> Finding {
     let path = config.state_dir.display();
     match state {
-        Ok(()) => finding("state folder", Grade::Ok, format!("{path} can be written"), ""),
-        Err(error) => finding(
+        Ok(()) => Finding::new("state folder", Grade::Ok, format!("{path} can be written"), ""),
+        Err(error) => Finding::new(
             "state folder",
             Grade::Fail,
             error,
@@ -138,11 +98,11 @@ fn sandbox(probe: Option<&Probe>) -> Finding {
             let grade = if why.is_empty() { Grade::Ok } else { Grade::Warn };
             let what = "one was booted and is as promised";
             let what = if why.is_empty() { what.to_owned() } else { format!("{what}, without {}", why.join("; ")) };
-            finding(NAME, grade, what, if grade == Grade::Ok { "" } else { "see the findings below" })
+            Finding::new(NAME, grade, what, if grade == Grade::Ok { "" } else { "see the findings below" })
         }
         // The error says what usually mends it.
-        Some(Err(error)) => finding(NAME, Grade::Fail, error, "see the findings below"),
-        None => finding(NAME, Grade::Fail, "none could be tried", "mend the state folder first"),
+        Some(Err(error)) => Finding::new(NAME, Grade::Fail, error, "see the findings below"),
+        None => Finding::new(NAME, Grade::Fail, "none could be tried", "mend the state folder first"),
     }
 }
 
@@ -150,11 +110,16 @@ fn namespaces(system: &System) -> Finding {
     const NAME: &str = "user namespaces";
     let ordinary = system.host.uid != 0;
     if system.max_user_namespaces == "0" {
-        return finding(NAME, Grade::Fail, "user.max_user_namespaces is 0", "sysctl user.max_user_namespaces=15000");
+        return Finding::new(
+            NAME,
+            Grade::Fail,
+            "user.max_user_namespaces is 0",
+            "sysctl user.max_user_namespaces=15000",
+        );
     }
     if ordinary && system.unprivileged_userns_clone == "0" {
         let mend = "sysctl kernel.unprivileged_userns_clone=1";
-        return finding(
+        return Finding::new(
             NAME,
             Grade::Fail,
             "ordinary users may make none (kernel.unprivileged_userns_clone is 0)",
@@ -166,18 +131,18 @@ fn namespaces(system: &System) -> Finding {
                     a profile that says `userns,`";
         let mend = "write the agent to a fixed path, load such a profile for it and name the path with `Config::agent`; \
                     or sysctl kernel.apparmor_restrict_unprivileged_userns=0";
-        return finding(NAME, Grade::Warn, what, mend);
+        return Finding::new(NAME, Grade::Warn, what, mend);
     }
-    finding(NAME, Grade::Ok, "may be made", "")
+    Finding::new(NAME, Grade::Ok, "may be made", "")
 }
 
 fn user_ids(system: &System) -> Finding {
     const NAME: &str = "user ids";
     if system.host.may_map_ids {
-        return finding(NAME, Grade::Ok, "each sandbox gets two that nobody else has", "");
+        return Finding::new(NAME, Grade::Ok, "each sandbox gets two that nobody else has", "");
     }
     let what = "an ordinary user can map its own alone: agent and script share it, and are kept apart otherwise";
-    finding(NAME, Grade::Warn, what, "run the engine as root, or with CAP_SETUID and CAP_SETGID")
+    Finding::new(NAME, Grade::Warn, what, "run the engine as root, or with CAP_SETUID and CAP_SETGID")
 }
 
 fn cgroups(system: &System) -> Finding {
@@ -187,7 +152,7 @@ fn cgroups(system: &System) -> Finding {
     let version = match &system.host.place {
         Place::None(why) => {
             let what = format!("none: {why}; memory is supervised by the agent, the cpu share is not bounded");
-            return finding(NAME, Grade::Warn, what, DELEGATE);
+            return Finding::new(NAME, Grade::Warn, what, DELEGATE);
         }
         Place::V1(_) => "version 1",
         Place::V2(_) => "version 2",
@@ -196,9 +161,9 @@ fn cgroups(system: &System) -> Finding {
     let all = [("memory", controllers.memory), ("pids", controllers.pids), ("cpu", controllers.cpu)];
     let missing: Vec<&str> = all.iter().filter(|(_, there)| !there).map(|(name, _)| *name).collect();
     if missing.is_empty() {
-        finding(NAME, Grade::Ok, format!("{version} with memory, pids and cpu"), "")
+        Finding::new(NAME, Grade::Ok, format!("{version} with memory, pids and cpu"), "")
     } else {
-        finding(NAME, Grade::Warn, format!("{version} without {}", missing.join(", ")), DELEGATE)
+        Finding::new(NAME, Grade::Warn, format!("{version} without {}", missing.join(", ")), DELEGATE)
     }
 }
 
@@ -206,21 +171,21 @@ fn landlock(system: &System, probe: Option<&Probe>) -> Finding {
     const NAME: &str = "landlock";
     if matches!(probe, Some(Ok(_))) {
         // The posture of the probe includes it.
-        return finding(NAME, Grade::Ok, "is enforced in the probe", "");
+        return Finding::new(NAME, Grade::Ok, "is enforced in the probe", "");
     }
     let mend = "use Linux 5.13 or later with `landlock` in the list of security modules (lsm= on its command line)";
     match system.security_modules.as_str() {
-        "" => finding(NAME, Grade::Warn, "can't be seen from here", mend),
-        list if list.split(',').any(|it| it == "landlock") => finding(NAME, Grade::Ok, "the kernel has it", ""),
-        _ => finding(NAME, Grade::Fail, "the kernel has not got it", mend),
+        "" => Finding::new(NAME, Grade::Warn, "can't be seen from here", mend),
+        list if list.split(',').any(|it| it == "landlock") => Finding::new(NAME, Grade::Ok, "the kernel has it", ""),
+        _ => Finding::new(NAME, Grade::Fail, "the kernel has not got it", mend),
     }
 }
 
 fn seccomp(system: &System) -> Finding {
     if system.seccomp_actions.split(' ').any(|it| it == "errno") {
-        finding("seccomp", Grade::Ok, "the kernel filters system calls", "")
+        Finding::new("seccomp", Grade::Ok, "the kernel filters system calls", "")
     } else {
-        finding(
+        Finding::new(
             "seccomp",
             Grade::Fail,
             "the kernel can't filter system calls",
@@ -232,25 +197,25 @@ fn seccomp(system: &System) -> Finding {
 fn programs_in_memory(config: &Config, system: &System) -> Finding {
     const NAME: &str = "programs in memory";
     match &config.agent {
-        Agent::Path(path) => finding(NAME, Grade::Ok, format!("not needed: the agent is {}", path.display()), ""),
-        Agent::Embedded if system.memfd_noexec == "2" => finding(
+        Agent::Path(path) => Finding::new(NAME, Grade::Ok, format!("not needed: the agent is {}", path.display()), ""),
+        Agent::Embedded if system.memfd_noexec == "2" => Finding::new(
             NAME,
             Grade::Fail,
             "vm.memfd_noexec is 2, so the embedded agent can't be started",
             "write the agent to a file and name it with `Config::agent`, or sysctl vm.memfd_noexec=1",
         ),
-        Agent::Embedded => finding(NAME, Grade::Ok, "may be started", ""),
+        Agent::Embedded => Finding::new(NAME, Grade::Ok, "may be started", ""),
     }
 }
 
 fn container(probe: Option<&Probe>) -> Finding {
     const NAME: &str = "container";
     if matches!(probe, Some(Ok(_))) {
-        return finding(NAME, Grade::Ok, "this is one, and it allows sandboxes", "");
+        return Finding::new(NAME, Grade::Ok, "this is one, and it allows sandboxes", "");
     }
     let mend = "run it with --security-opt seccomp=unconfined and --security-opt systempaths=unconfined, choose the \
                 isolation `process`, or use the Docker backend";
-    finding(NAME, Grade::Warn, "this is one, and containers forbid namespaces by default", mend)
+    Finding::new(NAME, Grade::Warn, "this is one, and containers forbid namespaces by default", mend)
 }
 
 #[cfg(test)]

@@ -18,5 +18,5 @@ mod scratch;
 mod tree;
 
 pub use config::{Agent, Cgroups, Config, Isolation, Root};
-pub use doctor::{Finding, Grade, examine};
+pub use doctor::examine;
 pub use runtime::Manager;

@@ -12,8 +12,8 @@ use async_trait::async_trait;
 use harness::Harness;
 use script_engine_core::gateway::{Gateway, Resolver};
 use script_engine_core::memory::SystemClock;
-use script_engine_core::{BrokenLimit, ConnectionEnd, Egress, NetworkPolicy};
-use script_engine_sandbox::{Cgroups, Grade, Isolation, Root};
+use script_engine_core::{BrokenLimit, ConnectionEnd, Egress, Grade, NetworkPolicy};
+use script_engine_sandbox::{Cgroups, Isolation, Root};
 
 /// Every name means this machine.
 #[derive(Debug)]

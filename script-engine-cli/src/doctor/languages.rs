@@ -1,9 +1,7 @@
 //! How the languages stand: their toolchains, seen by asking them, and a script in each.
 
 use script_engine::contract::LanguageInfo;
-use script_engine::{Engine, ExecutionRequest, Identity, LanguageId, Result, ScriptDraft, ScriptName};
-
-use super::{Finding, OK, WARN};
+use script_engine::{Engine, ExecutionRequest, Finding, Grade, Identity, LanguageId, Result, ScriptDraft, ScriptName};
 
 /// The shortest script of each language that does something.
 const SCRIPTS: [(&str, &str); 6] = [
@@ -28,7 +26,9 @@ pub(super) async fn examine(engine: &Engine) -> Vec<Finding> {
     for it in tried {
         match it.await {
             Ok(finding) => findings.push(finding),
-            Err(error) => findings.push(Finding::new("languages", WARN, error.to_string(), "report this as a fault")),
+            Err(error) => {
+                findings.push(Finding::new("languages", Grade::Warn, error.to_string(), "report this as a fault"));
+            }
         }
     }
     findings
@@ -39,7 +39,7 @@ async fn of(engine: &Engine, info: &LanguageInfo) -> Finding {
     let (least, mend) = (&info.requirement.least, &info.requirement.mend);
     let found = match engine.toolchain(&info.id).await {
         Ok(found) => found,
-        Err(error) => return Finding::new(name, WARN, error.to_string(), mend),
+        Err(error) => return Finding::new(name, Grade::Warn, error.to_string(), mend),
     };
     let script = SCRIPTS.iter().find(|(id, _)| *id == info.id.as_str());
     let works = match script {
@@ -47,12 +47,12 @@ async fn of(engine: &Engine, info: &LanguageInfo) -> Finding {
         Some((_, source)) => run(engine, &info.id, source).await.unwrap_or_else(|error| Err(error.to_string())),
     };
     match works {
-        Err(why) => Finding::new(name, WARN, format!("{found}, and a script does not run: {why}"), mend),
+        Err(why) => Finding::new(name, Grade::Warn, format!("{found}, and a script does not run: {why}"), mend),
         Ok(()) if !found.is_at_least(least) => {
             let what = format!("{found} works; what needs {least} does not");
-            Finding::new(name, WARN, what, mend)
+            Finding::new(name, Grade::Warn, what, mend)
         }
-        Ok(()) => Finding::new(name, OK, format!("{found} works"), ""),
+        Ok(()) => Finding::new(name, Grade::Ok, format!("{found} works"), ""),
     }
 }
 

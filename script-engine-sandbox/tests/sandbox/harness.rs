@@ -12,10 +12,10 @@ use script_engine_core::contract::{
 use script_engine_core::gateway::Gateway;
 use script_engine_core::sandbox::{AgentSandbox, SessionSettings};
 use script_engine_core::{
-    BrokenLimit, Capability, Connections, EgressSettings, Exit, Job, Limits, NetworkPolicy, Open, OwnerId, Result,
-    RuntimeSpec, Usage,
+    BrokenLimit, Capability, Connections, EgressSettings, Exit, Finding, Job, Limits, NetworkPolicy, Open, OwnerId,
+    Result, RuntimeSpec, Usage,
 };
-use script_engine_sandbox::{Config, Finding, Manager, examine};
+use script_engine_sandbox::{Config, Manager, examine};
 
 /// Set for the copy of this program that is an engine to be killed: its state folder and owner.
 const VICTIM: &str = "SCRIPT_ENGINE_TEST_VICTIM";
