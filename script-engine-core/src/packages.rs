@@ -90,10 +90,15 @@ impl Declared {
         self
     }
 
-    /// Whether a lock is to be made for it: packages that only tests need are in none.
+    /// Gives the packages that a lock is to hold: those that only tests need are in none.
+    pub fn locked(&self) -> impl Iterator<Item = &ScriptDependency> {
+        self.packages.iter().filter(|it| it.scope != DependencyScope::Test)
+    }
+
+    /// Whether a lock is to be made for it.
     #[must_use]
     pub fn needs_lock(&self) -> bool {
-        self.manifest.is_some() || self.packages.iter().any(|it| it.scope != DependencyScope::Test)
+        self.manifest.is_some() || self.locked().next().is_some()
     }
 
     /// Names everything that no ecosystem would take: options, paths, addresses and control

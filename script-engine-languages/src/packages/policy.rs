@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use script_engine_core::packages::{Declared, DependencyLock, DependencyScope};
+use script_engine_core::packages::{Declared, DependencyLock};
 use script_engine_core::{Error, LanguageId, Problem, Result};
 
 /// The names of one ecosystem that are let in and kept out. A name that ends in `*` means all that begin
@@ -38,7 +38,7 @@ impl Default for PackagePolicy {
 impl PackagePolicy {
     /// Refuses declared packages, before anything is looked up. Names every one.
     pub(super) fn check_declared(&self, language: &LanguageId, declared: &Declared) -> Result<()> {
-        let names = declared.packages.iter().filter(|it| it.scope != DependencyScope::Test).map(|it| it.name.as_str());
+        let names = declared.locked().map(|it| it.name.as_str());
         verdict(names.filter_map(|name| self.name_problem(language, name, "")).collect())
     }
 
@@ -95,7 +95,7 @@ fn matches(language: &LanguageId, pattern: &str, name: &str) -> bool {
 mod tests {
     use bytes::Bytes;
     use script_engine_core::ScriptDependency;
-    use script_engine_core::packages::LockedPackage;
+    use script_engine_core::packages::{DependencyScope, LockedPackage};
 
     use super::*;
 

@@ -83,8 +83,7 @@ impl Ecosystem for Apt {
                 "packages of the system have no date of their own in the index, so no minimum age can be kept";
             return Err(Error::new(script_engine_core::ErrorKind::Unsupported, message));
         }
-        let wanted: Vec<&ScriptDependency> =
-            declared.packages.iter().filter(|it| it.scope != DependencyScope::Test).collect();
+        let wanted: Vec<&ScriptDependency> = declared.locked().collect();
         let problems: Vec<Problem> = wanted
             .iter()
             .filter_map(|it| {

@@ -75,8 +75,7 @@ impl Ecosystem for MavenPackages {
     }
 
     fn lock(&self, declared: &Declared, sources: &PackageSources, rules: Rules) -> Result<Step<DependencyLock>> {
-        let wanted: Vec<ScriptDependency> =
-            declared.packages.iter().filter(|it| it.scope != DependencyScope::Test).cloned().collect();
+        let wanted: Vec<ScriptDependency> = declared.locked().cloned().collect();
         let lines = wanted.iter().map(line).collect::<Result<Vec<String>>>()?;
         // Models whose versions count for the others come first.
         let (models, others): (Vec<&String>, Vec<&String>) = lines.iter().partition(|it| it.starts_with("import "));

@@ -91,7 +91,7 @@ impl Ecosystem for Npm {
     }
 
     fn lock(&self, declared: &Declared, sources: &PackageSources, rules: Rules) -> Result<Step<DependencyLock>> {
-        let manifest = manifest(&declared.packages)?;
+        let manifest = manifest(declared)?;
         let language = self.language.clone();
         let before = rules.published_before.map(|it| it.to_string());
         LOCK.step(
@@ -164,8 +164,8 @@ impl Ecosystem for Npm {
 }
 
 /// npm's manifest of what is declared. What several declarations ask of one package has to hold at once.
-fn manifest(declared: &[ScriptDependency]) -> Result<String> {
-    let wanted: Vec<&ScriptDependency> = declared.iter().filter(|it| it.scope != DependencyScope::Test).collect();
+fn manifest(declared: &Declared) -> Result<String> {
+    let wanted: Vec<&ScriptDependency> = declared.locked().collect();
     let problem = |it: &&ScriptDependency| {
         let message = name::problem(it)?;
         Some(Problem { field: format!("dependencies.{}", it.name), message: message.to_owned() })

@@ -7,7 +7,7 @@
 use bytes::Bytes;
 use script_engine_core::contract::{Step, StepOutput};
 use script_engine_core::packages::{Declared, DependencyLock, LayerUse, PackageSummary};
-use script_engine_core::{DependencyScope, Error, JobFile, LanguageId, Limits, RelPath, Result, ScriptDependency};
+use script_engine_core::{Error, JobFile, LanguageId, Limits, RelPath, Result, ScriptDependency};
 
 use self::locked::{SOURCE, is_id};
 use super::ecosystem::{Ecosystem, LayerStep, Rules};
@@ -55,8 +55,7 @@ impl Ecosystem for NuGetPackages {
     }
 
     fn lock(&self, declared: &Declared, sources: &PackageSources, rules: Rules) -> Result<Step<DependencyLock>> {
-        let wanted: Vec<ScriptDependency> =
-            declared.packages.iter().filter(|it| it.scope != DependencyScope::Test).cloned().collect();
+        let wanted: Vec<ScriptDependency> = declared.locked().cloned().collect();
         let mut lines = String::new();
         for it in &wanted {
             if !is_id(&it.name) {

@@ -1,5 +1,7 @@
 //! What the steps are; that they do what they are for is seen in a sandbox with .NET.
 
+use script_engine_core::DependencyScope;
+
 use super::*;
 use crate::packages::sources::IndexSource;
 

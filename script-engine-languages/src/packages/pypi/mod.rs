@@ -95,8 +95,7 @@ impl Ecosystem for PyPi {
     }
 
     fn lock(&self, declared: &Declared, sources: &PackageSources, rules: Rules) -> Result<Step<DependencyLock>> {
-        let wanted: Vec<&ScriptDependency> =
-            declared.packages.iter().filter(|it| it.scope != DependencyScope::Test).collect();
+        let wanted: Vec<&ScriptDependency> = declared.locked().collect();
         let problems = wanted.iter().filter_map(|it| {
             let message = requirement::problem(it)?;
             Some(Problem { field: format!("dependencies.{}", it.name), message })
