@@ -79,7 +79,10 @@ impl OwnerRecords {
             Ok(lock)
         });
         let lock = locked.map_err(|error| {
-            drop(remove(&unborn));
+            // Locked by another one, it is about to be that one's record.
+            if error.kind() != io::ErrorKind::ResourceBusy {
+                drop(remove(&unborn));
+            }
             unusable("can't record the owner", &folder, error)
         })?;
         Ok(Owner {
@@ -289,6 +292,18 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::Unavailable);
         assert!(error.to_string().contains("can't record the owner in "), "{error}");
         assert_eq!(fs::read_dir(&folder.0).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn one_that_is_being_born_is_left_alone() {
+        let folder = Folder::new("twin");
+        let records = folder.records();
+        let unborn = folder.0.join(format!("{UNBORN}{}", id(1)));
+        fs::create_dir(&unborn).unwrap();
+        let twin = lock(&unborn, true).unwrap().unwrap();
+        assert!(records.enter(id(1), |it| fs::create_dir_all(it), |it| fs::remove_dir_all(it)).is_err());
+        assert!(unborn.join(LOCK).exists());
+        drop(twin);
     }
 
     #[tokio::test(start_paused = true)]
