@@ -41,6 +41,7 @@ async fn killed_in_the_middle_of_ten(bench: &Bench) {
     let before = processes(&owner, &state, &ids, bench.who);
     assert!(before.len() >= EXECUTIONS, "{before:?}");
     victim.kill().await.unwrap();
+    leftovers::await_death(owner, bench.who.owners(&state)).await;
 
     let next = Bench::on(bench.who, &state, ids.clone()).await;
     let own_only = user::uid()..user::uid() + 1;

@@ -3,11 +3,12 @@
 use std::fs;
 use std::ops::Range;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::id;
 use std::time::Duration;
 
 use script_engine_core::OwnerId;
+use script_engine_core::sandbox::OwnerRecords;
 
 /// Names what carries the owner's mark: processes, control groups, mounts.
 pub(crate) fn of_owner(owner: OwnerId, state: &Path) -> Vec<String> {
@@ -27,6 +28,19 @@ pub(crate) fn of_owner(owner: OwnerId, state: &Path) -> Vec<String> {
     let state = state.to_str().unwrap();
     left.extend(mounts.lines().filter(|it| it.contains(&mark) || it.contains(state)).map(|it| format!("mount {it}")));
     left
+}
+
+/// Waits until an owner's record tells its death: a program that it was starting when it was killed has its lock for a
+/// moment.
+pub(crate) async fn await_death(owner: OwnerId, records: PathBuf) {
+    let records = OwnerRecords::at(records);
+    let lives = || records.list().unwrap().iter().any(|it| it.owner == owner && it.alive);
+    let death = async {
+        while lives() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), death).await.expect("it dies");
 }
 
 /// Names what belongs to these users: processes, and System V objects of the host's ipc namespace.

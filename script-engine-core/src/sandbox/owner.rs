@@ -96,7 +96,8 @@ impl OwnerRecords {
         })
     }
 
-    /// Lists all owners on record. Fails with `Unavailable` if the folder can't be read.
+    /// Lists all owners on record. One that died while it was starting a program counts as alive until that program
+    /// has begun: it holds a copy of the lock up to there. Fails with `Unavailable` if the folder can't be read.
     pub fn list(&self) -> Result<Vec<OwnerStatus>> {
         let entries = fs::read_dir(&self.0).map_err(|it| unusable("can't list the owners", &self.0, it))?;
         let mut owners = Vec::new();

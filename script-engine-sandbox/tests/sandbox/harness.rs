@@ -145,8 +145,17 @@ impl Harness {
 
     /// Removes what a dead owner left, and finds nothing the second time.
     pub(crate) async fn manager_reaps(&self, dead: OwnerId) {
-        let found = self.manager.owners().await.expect("listed");
-        assert!(found.iter().any(|it| it.owner == dead && !it.alive), "{found:?}");
+        let is_dead = async {
+            loop {
+                let found = self.manager.owners().await.expect("listed");
+                if found.iter().any(|it| it.owner == dead && !it.alive) {
+                    break;
+                }
+                // It was starting a spare launcher when it was killed, which has its lock for a moment.
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, is_dead).await.expect("it is on record, and dead");
         assert!(!self.manager.reap(dead).await.expect("reaped").removed.is_empty());
         assert!(self.manager.reap(dead).await.expect("again").removed.is_empty());
     }
